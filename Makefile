@@ -1,0 +1,34 @@
+# The two commands that matter: `make demo` and `make test`.
+
+GO ?= go
+# Values for the programs behind the targets, for instance PLATFORM_FLAGS=--source=source.
+PLATFORM_FLAGS ?=
+DEMO_FLAGS ?=
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: lint test-race ## every test
+
+.PHONY: test-unit
+test-unit: ## the inner loop: unit tests and checks of the YAML
+	$(GO) test ./...
+
+.PHONY: test-race
+test-race:
+	$(GO) test -race ./...
+
+.PHONY: lint
+lint: ## formatting and go vet
+	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; \
+	if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted "(run: make fmt)"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./...
+
+.PHONY: fmt
+fmt: ## format the Go files
+	gofmt -w $$(git ls-files '*.go')
