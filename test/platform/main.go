@@ -1,0 +1,21 @@
+// Command platform starts, stops and shows the local platform that the demo and
+// the end-to-end tests run on.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/model-delivery/model-delivery/test/platform/base"
+	"github.com/model-delivery/model-delivery/test/platform/components"
+	"github.com/model-delivery/model-delivery/test/platform/local"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	all := append(base.Components(), components.Components()...)
+	os.Exit(local.Execute(ctx, all, base.Check, base.Probe, os.Args[1:], os.Stdout, os.Stderr))
+}

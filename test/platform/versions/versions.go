@@ -1,0 +1,26 @@
+// Package versions pins everything the local platform installs, in one place.
+package versions
+
+// Kubernetes and what a node is made of.
+const (
+	Kubernetes        = "v1.34.4"
+	KubernetesStaging = "v0.34.4" // version of the modules that k8s.io/kubernetes keeps in its staging directory
+	Etcd              = "v3.6.7"
+	CoreDNS           = "v1.12.4"
+	Kind              = "v0.32.0" // node image recipe; equals the library's version in go.mod
+)
+
+// Tools and servers built from their Go modules.
+const (
+	Ko           = "v0.19.1"
+	Tkn          = "v0.46.0"
+	Distribution = "v3.0.0" // container registry
+	Pipelines    = "v1.15.0"
+	Triggers     = "v0.37.0"
+	SeldonCore   = "v1.16.0"
+	Gitea        = "v1.26.0"
+	ArgoCD       = "v3.2.1"
+)
+
+// Debian is the release that base images and the Docker engine come from.
+const Debian = "trixie"
