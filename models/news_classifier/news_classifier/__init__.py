@@ -1,0 +1,1 @@
+"""A news classifier: which of four topics is a short text about?"""
