@@ -1,0 +1,137 @@
+package kube
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// Bounds of what is read as manifests.
+const (
+	// MaxManifestBytes bounds one file or answer. The largest in use, a
+	// generated definition of pods within pods, has 3 MB.
+	MaxManifestBytes = 32 << 20
+	// MaxObjects bounds the objects of one source.
+	MaxObjects = 10_000
+)
+
+// sourceAnnotation carries where an object came from until it is applied. It
+// never reaches the cluster.
+const sourceAnnotation = "model-delivery.dev/source"
+
+// Decode reads the objects of a YAML or JSON stream: several documents, empty
+// ones, and lists (kind List) are understood. source, a file name or a URL, is
+// named in errors together with the document's number.
+func Decode(data []byte, source string) ([]*unstructured.Unstructured, error) {
+	if len(data) > MaxManifestBytes {
+		return nil, step.Invalidf("%s: larger than %d MiB", source, MaxManifestBytes>>20)
+	}
+	var objs []*unstructured.Unstructured
+	reader := yaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	for n := 1; ; n++ {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return objs, nil
+		}
+		if err != nil {
+			return nil, step.Invalidf("%s: document %d: %w", source, n, err)
+		}
+		decoded, err := decodeDocument(document)
+		if err != nil {
+			return nil, step.Invalidf("%s: document %d: %w", source, n, err)
+		}
+		for _, obj := range decoded {
+			where := source
+			if n > 1 {
+				where = fmt.Sprintf("%s, document %d", source, n)
+			}
+			if err := check(obj); err != nil {
+				return nil, step.Invalidf("%s: document %d: %w", source, n, err)
+			}
+			setSource(obj, where)
+		}
+		if objs = append(objs, decoded...); len(objs) > MaxObjects {
+			return nil, step.Invalidf("%s: more than %d objects", source, MaxObjects)
+		}
+	}
+}
+
+func decodeDocument(document []byte) ([]*unstructured.Unstructured, error) {
+	data := bytes.TrimSpace(document)
+	if !bytes.HasPrefix(data, []byte("{")) || !json.Valid(data) { // JSON may be indented with tabs, YAML may not
+		var err error
+		if data, err = sigsyaml.YAMLToJSONStrict(document); err != nil {
+			return nil, errors.New(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+		}
+	}
+	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || bytes.Equal(trimmed, []byte("null")) {
+		return nil, nil
+	}
+	var probe unstructured.Unstructured
+	if err := sigsyaml.Unmarshal(data, &probe.Object); err != nil {
+		return nil, errors.New("is no object")
+	}
+	if probe.GetKind() == "" || probe.GetAPIVersion() == "" {
+		return nil, errors.New("has no apiVersion and kind")
+	}
+	if err := probe.UnmarshalJSON(data); err != nil {
+		return nil, err
+	}
+	if !probe.IsList() {
+		return []*unstructured.Unstructured{&probe}, nil
+	}
+	list, err := probe.ToList()
+	if err != nil {
+		return nil, err
+	}
+	objs := make([]*unstructured.Unstructured, 0, len(list.Items))
+	for i := range list.Items {
+		objs = append(objs, &list.Items[i])
+	}
+	return objs, nil
+}
+
+func check(obj *unstructured.Unstructured) error {
+	switch {
+	case obj.GetKind() == "" || obj.GetAPIVersion() == "":
+		return errors.New("an object of the list has no apiVersion and kind")
+	case obj.GetName() == "" && obj.GetGenerateName() == "":
+		return fmt.Errorf("%s has no metadata.name", obj.GetKind())
+	}
+	return nil
+}
+
+func setSource(obj *unstructured.Unstructured, source string) {
+	annotations := obj.GetAnnotations()
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	annotations[sourceAnnotation] = source
+	obj.SetAnnotations(annotations)
+}
+
+// Source tells where a decoded object came from, or "".
+func Source(obj *unstructured.Unstructured) string { return obj.GetAnnotations()[sourceAnnotation] }
+
+// dropSource removes what only we put there.
+func dropSource(obj *unstructured.Unstructured) {
+	annotations := obj.GetAnnotations()
+	if _, ok := annotations[sourceAnnotation]; !ok {
+		return
+	}
+	delete(annotations, sourceAnnotation)
+	if len(annotations) == 0 {
+		annotations = nil
+	}
+	obj.SetAnnotations(annotations)
+}
