@@ -1,0 +1,180 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/moby/api/types/build"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/api/types/registry"
+	"github.com/moby/moby/client"
+
+	"github.com/model-delivery/model-delivery/steps/docker"
+	"github.com/model-delivery/model-delivery/steps/process"
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// Strategies of [BuildOptions].
+const (
+	Make       = "make"       // the Makefile's target build
+	Dockerfile = "dockerfile" // a Dockerfile, by the daemon itself
+	S2I        = "s2i"        // source-to-image, by its own executable
+	None       = "none"       // the image is there already
+)
+
+// BuildOptions says what to build and how.
+type BuildOptions struct {
+	Strategy   string
+	Dir        string // the model's directory
+	Tag        string // reference to give to the image
+	Dockerfile string // for Dockerfile: path in Dir
+	BaseImage  string // image to build on, as BASE_IMAGE; empty: the model's own choice
+	BuildArgs  []string
+	Builder    string // for S2I: the builder image
+	DockerHost string // empty: as the docker command line finds it
+	Getenv     func(string) string
+	Output     io.Writer // the build's own log
+	Redact     func(secret string)
+}
+
+// Build makes the image and returns its ID, sha256:….
+func Build(ctx context.Context, o BuildOptions) (string, error) {
+	cli, endpoint, err := docker.Connect(o.DockerHost, o.Getenv)
+	if err != nil {
+		return "", err
+	}
+	defer cli.Close()
+	switch o.Strategy {
+	case None:
+	case Make:
+		err = o.run(ctx, endpoint, "make", "-C", o.Dir, "build", "IMAGE="+o.Tag)
+	case S2I:
+		if o.Builder == "" {
+			return "", step.Invalidf("build %s: the strategy s2i needs a builder image", o.Tag)
+		}
+		err = o.run(ctx, endpoint, "s2i", "build", o.Dir, o.Builder, o.Tag)
+	case Dockerfile:
+		err = o.dockerfile(ctx, cli)
+	default:
+		return "", step.Invalidf("strategy %q is none of %s, %s, %s, %s", o.Strategy, Make, Dockerfile, S2I, None)
+	}
+	if err != nil {
+		return "", err
+	}
+	image, err := cli.ImageInspect(ctx, o.Tag)
+	if err != nil {
+		return "", step.WithHint(step.Failedf("look at image %s after the build: %w", o.Tag, err),
+			"the build must give the image the name it is told: IMAGE for make")
+	}
+	return image.ID, nil
+}
+
+// run runs a builder of the user's choice. Its failure is the build's.
+func (o BuildOptions) run(ctx context.Context, endpoint docker.Endpoint, name string, args ...string) error {
+	if name == "make" && o.BaseImage != "" {
+		args = append(args, "BASE_IMAGE="+o.BaseImage)
+	}
+	if name == "make" {
+		args = append(args, o.BuildArgs...)
+	} else {
+		for _, arg := range o.BuildArgs {
+			args = append(args, "--env", arg)
+		}
+	}
+	if err := process.Run(ctx, process.Command{Name: name, Args: args, Env: endpoint.Environ(), Output: o.Output}); err != nil {
+		return fmt.Errorf("build %s: %w", o.Tag, err)
+	}
+	return nil
+}
+
+func (o BuildOptions) dockerfile(ctx context.Context, cli *client.Client) error {
+	file := path.Clean(filepath.ToSlash(o.Dockerfile))
+	if !fs.ValidPath(file) {
+		return step.Invalidf("Dockerfile %q is not a path inside the model's directory", o.Dockerfile)
+	}
+	if info, err := os.Stat(filepath.Join(o.Dir, filepath.FromSlash(file))); err != nil || !info.Mode().IsRegular() {
+		return step.WithHint(step.Invalidf("there is no %s in %s", file, o.Dir), "another strategy (make, s2i) may be meant")
+	}
+	args := map[string]*string{}
+	if o.BaseImage != "" {
+		args["BASE_IMAGE"] = &o.BaseImage
+	}
+	for _, arg := range o.BuildArgs {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok {
+			return step.Invalidf("build argument %q is not NAME=VALUE", arg)
+		}
+		args[name] = &value
+	}
+	auths := map[string]registry.AuthConfig{}
+	for _, ref := range []string{o.Tag, o.BaseImage} {
+		auth, err := credentials(ref, o.Redact)
+		if err != nil {
+			return err
+		}
+		if auth != nil {
+			auths[auth.ServerAddress] = *auth
+		}
+	}
+	reader, writer := io.Pipe()
+	go func() { writer.CloseWithError(writeContext(writer, o.Dir, file)) }()
+	defer reader.Close()
+	response, err := cli.ImageBuild(ctx, reader, client.ImageBuildOptions{
+		Tags: []string{o.Tag}, Dockerfile: file, BuildArgs: args, AuthConfigs: auths,
+		Remove: true, ForceRemove: true, Version: build.BuilderV1,
+	})
+	if err != nil {
+		return fmt.Errorf("build %s: %w", o.Tag, err)
+	}
+	defer response.Body.Close()
+	if _, err := follow(messages(response.Body), o.Output); err != nil {
+		return step.Failedf("build %s: %w", o.Tag, err)
+	}
+	return nil
+}
+
+// follow prints the daemon's messages as plain lines and returns what they
+// carry out of band, or the failure that they tell.
+func follow(stream iter.Seq2[jsonstream.Message, error], out io.Writer) ([][]byte, error) {
+	var aux [][]byte
+	for message, err := range stream {
+		switch {
+		case err != nil:
+			return aux, err
+		case message.Error != nil:
+			return aux, message.Error
+		case message.Aux != nil:
+			aux = append(aux, *message.Aux)
+		case message.Stream != "":
+			io.WriteString(out, message.Stream)
+		case message.Status != "" && message.Progress == nil:
+			fmt.Fprintln(out, strings.TrimSpace(message.ID+" "+message.Status))
+		}
+	}
+	return aux, nil
+}
+
+// messages decodes the stream of a build.
+func messages(body io.Reader) iter.Seq2[jsonstream.Message, error] {
+	return func(yield func(jsonstream.Message, error) bool) {
+		decoder := json.NewDecoder(body)
+		for {
+			var message jsonstream.Message
+			err := decoder.Decode(&message)
+			if err == io.EOF {
+				return
+			}
+			if !yield(message, err) || err != nil {
+				return
+			}
+		}
+	}
+}
