@@ -1,0 +1,107 @@
+package kind
+
+import (
+	"fmt"
+	"net/netip"
+
+	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+)
+
+// circumstances is what a configuration is fitted to.
+type circumstances struct {
+	image         nodeImage
+	cgroupVersion string
+	outer         outerCluster
+	remoteHost    string // where the daemon's machine is; "" for this one
+	fastEtcd      bool
+}
+
+// Patches that are put before those of the configuration, so that those win.
+// None names an apiVersion: kind matches them to whichever it generates.
+const (
+	fastEtcdPatch = `kind: ClusterConfiguration
+etcd:
+  local:
+    extraArgs:
+      unsafe-no-fsync: "true"
+`
+	cgroupV1Patch = `kind: KubeletConfiguration
+failCgroupV1: false
+`
+	certPatch = `kind: ClusterConfiguration
+apiServer:
+  certSANs: [localhost, 127.0.0.1, %q]
+`
+)
+
+// serviceSubnets and podSubnets are tried in order when kind's default clashes
+// with the outer cluster and the configuration does not say.
+var (
+	serviceSubnets = []string{"10.96.0.0/16", "10.112.0.0/16", "10.208.0.0/16", "172.30.0.0/16"}
+	podSubnets     = []string{"10.244.0.0/16", "10.124.0.0/16", "10.220.0.0/16", "172.29.0.0/16"}
+)
+
+// fit changes a configuration to suit its circumstances, where it leaves
+// that open, and says what it changed.
+func fit(config *v1alpha4.Cluster, c circumstances) []string {
+	var notes []string
+	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
+	networking := &config.Networking
+	if !c.image.hasCNI && !networking.DisableDefaultCNI {
+		networking.DisableDefaultCNI = true
+		note("the node image brings no manifest for kind's own network, so its built-in one is left to do the work")
+	}
+	ipv4 := networking.IPFamily == "" || networking.IPFamily == v1alpha4.IPv4Family
+	if ipv4 && networking.ServiceSubnet == "" {
+		if chosen, why := chooseSubnet(serviceSubnets, c.outer); why != "" {
+			networking.ServiceSubnet = chosen
+			note("serviceSubnet is %s, since the default holds %s of the outer cluster", chosen, why)
+		}
+	}
+	// A network that the image brings itself has addresses of its own.
+	if ipv4 && networking.PodSubnet == "" && c.image.hasCNI {
+		if chosen, why := chooseSubnet(podSubnets, c.outer); why != "" {
+			networking.PodSubnet = chosen
+			note("podSubnet is %s, since the default holds %s of the outer cluster", chosen, why)
+		}
+	}
+	if networking.DNSSearch == nil {
+		// The search domains of a pod or a company are no business of a node.
+		networking.DNSSearch = &[]string{}
+	}
+	var patches []string
+	if c.fastEtcd {
+		patches = append(patches, fastEtcdPatch)
+	}
+	if c.cgroupVersion == "1" && atLeast(c.image.kubernetesVersion, firstWithoutCgroupV1) {
+		patches = append(patches, cgroupV1Patch)
+		note("the kubelet is told to accept cgroup v1")
+	}
+	if c.remoteHost != "" {
+		if networking.APIServerAddress == "" {
+			networking.APIServerAddress = "0.0.0.0"
+		}
+		if networking.APIServerPort == 0 {
+			networking.APIServerPort = -1 // the daemon picks one of its machine
+		}
+		patches = append(patches, fmt.Sprintf(certPatch, c.remoteHost))
+		note("the daemon is elsewhere: the API server listens on %s there and its certificate names %s", networking.APIServerAddress, c.remoteHost)
+	}
+	config.KubeadmConfigPatches = append(patches, config.KubeadmConfigPatches...)
+	return notes
+}
+
+// chooseSubnet returns the first candidate that clashes with nothing, and
+// what the first one clashed with, "" when that one is chosen.
+func chooseSubnet(candidates []string, outer outerCluster) (chosen, why string) {
+	for _, candidate := range candidates {
+		clash := outer.clash(netip.MustParsePrefix(candidate))
+		if clash == "" {
+			return candidate, why
+		}
+		if why == "" {
+			why = clash
+		}
+	}
+	return candidates[0], ""
+}

@@ -1,0 +1,317 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/pelletier/go-toml"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
+
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// Places that [LoadOptions.Source] names.
+const (
+	SourceAuto     = "auto"     // the daemon if it has the image, else the registry
+	SourceDaemon   = "daemon"   // the docker daemon
+	SourceRegistry = "registry" // the image's registry, past the daemon
+)
+
+// LoadOptions say which images to put into a cluster's nodes.
+type LoadOptions struct {
+	Images   []string // references
+	Archives []string // files made by `docker save` or in the OCI layout, also compressed with gzip
+	Source   string   // where Images come from; SourceAuto when empty
+	// InsecureRegistries are asked without TLS, besides those at private or
+	// loopback addresses.
+	InsecureRegistries []string
+}
+
+func (o LoadOptions) empty() bool { return len(o.Images)+len(o.Archives) == 0 }
+
+// maxParallel is how many streams are sent to the nodes at a time.
+const maxParallel = 3
+
+// loadTries is how often a stream is sent: containerd rarely, but sometimes,
+// fails for no reason that stays.
+const loadTries = 2
+
+// Load puts images into every node of a cluster.
+func Load(ctx context.Context, target Target, o LoadOptions) error {
+	if o.empty() {
+		return step.Invalidf("nothing to load: name an image or an archive")
+	}
+	s, err := open(target)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	streams, err := s.plan(ctx, o)
+	if err != nil {
+		return err
+	}
+	nodes, err := s.nodes()
+	if err != nil {
+		return err
+	}
+	return s.loadAll(ctx, streams, nodes)
+}
+
+// stream is an image archive that can be opened again and again.
+type stream struct {
+	what string
+	open func(ctx context.Context) (io.ReadCloser, error)
+}
+
+// plan finds every image, so that what is missing is said before work begins.
+// The daemon's images share one stream, and with it their layers.
+func (s *session) plan(ctx context.Context, o LoadOptions) ([]stream, error) {
+	var streams []stream
+	var fromDaemon []string
+	for _, path := range o.Archives {
+		if info, err := os.Stat(path); err != nil {
+			return nil, step.Invalidf("image archive: %w", err)
+		} else if !info.Mode().IsRegular() {
+			return nil, step.Invalidf("image archive %s is not a file", path)
+		}
+		streams = append(streams, stream{path, func(context.Context) (io.ReadCloser, error) { return openArchive(path) }})
+	}
+	for _, image := range o.Images {
+		inDaemon := false
+		if o.Source != SourceRegistry {
+			_, err := s.docker.ImageInspect(ctx, image)
+			switch {
+			case err == nil:
+				inDaemon = true
+			case errdefs.IsNotFound(err) && o.Source == SourceDaemon:
+				return nil, step.WithHint(step.Invalidf("the docker daemon has no image %s", image), "build or pull it first, or load it with --source=registry")
+			case !errdefs.IsNotFound(err):
+				return nil, step.Infraf("look for image %s: %w", image, err)
+			}
+		}
+		if inDaemon {
+			fromDaemon = append(fromDaemon, image)
+			continue
+		}
+		remote, err := registryStream(ctx, image, o.InsecureRegistries)
+		if err != nil {
+			return nil, err
+		}
+		streams = append(streams, remote)
+	}
+	if len(fromDaemon) > 0 {
+		streams = append(streams, s.daemonStream(fromDaemon))
+	}
+	return streams, nil
+}
+
+// daemonStream saves images from the daemon. With the containerd image store
+// a saved image would name platforms that the daemon never pulled, so only
+// this machine's is asked for.
+func (s *session) daemonStream(images []string) stream {
+	return stream{strings.Join(images, ", "), func(ctx context.Context) (io.ReadCloser, error) {
+		info, err := s.docker.Info(ctx, client.InfoOptions{})
+		if err != nil {
+			return nil, err
+		}
+		var options []client.ImageSaveOption
+		for _, status := range info.Info.DriverStatus {
+			if strings.Contains(status[1], "io.containerd.snapshotter") {
+				options = append(options, client.ImageSaveWithPlatforms(ocispec.Platform{OS: "linux", Architecture: goArchitecture(info.Info.Architecture)}))
+			}
+		}
+		return s.docker.ImageSave(ctx, images, options...)
+	}}
+}
+
+// goArchitecture translates the kernel's name of an architecture.
+func goArchitecture(kernel string) string {
+	switch kernel {
+	case "x86_64":
+		return "amd64"
+	case "aarch64":
+		return "arm64"
+	}
+	return kernel
+}
+
+// loading is work on the nodes that goes on beside kind's.
+type loading struct {
+	done   chan struct{} // closed at the end; err is valid from then on
+	failed chan struct{} // closed when it ended with an error
+	err    error
+}
+
+// startLoading tells containerd about mirrors and puts the wanted images into
+// the nodes as soon as containerd in them has its final configuration, while
+// kind goes on with the control plane.
+func (c *creation) startLoading(ctx context.Context) *loading {
+	l := &loading{done: make(chan struct{}), failed: make(chan struct{})}
+	settled := c.booted
+	if len(c.config.ContainerdConfigPatches)+len(c.config.ContainerdConfigPatchesJSON6902) > 0 {
+		settled = c.settled // kind restarts containerd before that
+	}
+	go func() {
+		defer close(l.done)
+		select {
+		case <-ctx.Done():
+			return
+		case <-settled:
+		}
+		if l.err = c.load(ctx); l.err != nil && ctx.Err() == nil {
+			close(l.failed)
+		}
+	}()
+	return l
+}
+
+func (c *creation) load(ctx context.Context) error {
+	if len(c.streams)+len(c.Mirrors) == 0 {
+		return nil
+	}
+	nodes, err := c.session.nodes()
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		for _, mirror := range c.Mirrors {
+			if err := addMirror(ctx, node, mirror); err != nil {
+				return err
+			}
+		}
+	}
+	start := time.Now()
+	defer func() { c.result.Phases.Load = time.Since(start) }()
+	return c.session.loadAll(ctx, c.streams, nodes)
+}
+
+// addMirror tells containerd in a node where to find a registry. containerd
+// reads the file at each pull, so that no restart is needed.
+func addMirror(ctx context.Context, node nodes.Node, mirror Mirror) error {
+	path := "/etc/containerd/certs.d/" + mirror.Registry
+	text := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.Endpoint)
+	if err := node.CommandContext(ctx, "mkdir", "-p", path).Run(); err != nil {
+		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
+	}
+	err := node.CommandContext(ctx, "cp", "/dev/stdin", path+"/hosts.toml").SetStdin(strings.NewReader(text)).Run()
+	if err != nil {
+		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
+	}
+	return nil
+}
+
+// loadAll sends every stream to every node, several at a time. The first
+// error stops the others.
+func (s *session) loadAll(ctx context.Context, streams []stream, list []nodes.Node) error {
+	if len(streams) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, maxParallel)
+	var wg sync.WaitGroup
+	for _, node := range list {
+		snapshotter, err := s.snapshotter(ctx, node)
+		if err != nil {
+			return err
+		}
+		for _, archive := range streams {
+			wg.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				if err := s.send(ctx, archive, node, snapshotter); err != nil {
+					cancel(err)
+				}
+			})
+		}
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// send imports one stream into one node.
+func (s *session) send(ctx context.Context, archive stream, node nodes.Node, snapshotter string) error {
+	start := time.Now()
+	for try := 1; ; try++ {
+		n, err := s.sendOnce(ctx, archive, node, snapshotter)
+		if err == nil {
+			s.Log("loaded %s into %s: %d MiB in %s", archive.what, node, n>>20, since(start))
+			return nil
+		}
+		failure := diagnoseLoad(archive.what, node.String(), err)
+		if try == loadTries || ctx.Err() != nil || !failure.Transient {
+			return failure.wrap()
+		}
+		s.Log("loading failed, trying again: %v", failure)
+	}
+}
+
+func (s *session) sendOnce(ctx context.Context, archive stream, node nodes.Node, snapshotter string) (int64, error) {
+	reader, err := archive.open(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("open: %w", err)
+	}
+	defer reader.Close()
+	counter := &countingReader{r: reader}
+	err = node.CommandContext(ctx, "ctr", "--namespace=k8s.io", "images", "import", "--all-platforms", "--digests", "--snapshotter="+snapshotter, "-").
+		SetStdin(counter).Run()
+	if counter.err != nil {
+		err = errors.Join(fmt.Errorf("read the images: %w", counter.err), commandError(err))
+	}
+	return counter.n, err
+}
+
+// countingReader counts bytes and remembers why reading ended early.
+type countingReader struct {
+	r   io.Reader
+	n   int64
+	err error
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	if err != nil && err != io.EOF {
+		c.err = err
+	}
+	return n, err
+}
+
+// snapshotter asks containerd in a node which snapshotter the kubelet's
+// images use.
+func (s *session) snapshotter(ctx context.Context, node nodes.Node) (string, error) {
+	var out limitedBuffer
+	if err := node.CommandContext(ctx, "containerd", "config", "dump").SetStdout(&out).Run(); err != nil {
+		return "", step.Infraf("read the configuration of containerd in %s: %w", node, commandError(err))
+	}
+	found, err := parseSnapshotter(out.String())
+	if err != nil {
+		return "", step.Infraf("read the configuration of containerd in %s: %w", node, err)
+	}
+	return found, nil
+}
+
+func parseSnapshotter(config string) (string, error) {
+	tree, err := toml.Load(config)
+	if err != nil {
+		return "", err
+	}
+	for _, path := range [][]string{
+		{"plugins", "io.containerd.cri.v1.images", "snapshotter"},
+		{"plugins", "io.containerd.grpc.v1.cri", "containerd", "snapshotter"},
+	} {
+		if name, ok := tree.GetPath(path).(string); ok && name != "" {
+			return name, nil
+		}
+	}
+	return "", errors.New("it names no snapshotter")
+}

@@ -1,0 +1,142 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// DefaultMaxLogBytes bounds the logs that are kept of a cluster.
+const DefaultMaxLogBytes = 100 << 20
+
+// logsTimeout bounds how long collecting logs may take.
+const logsTimeout = 60 * time.Second
+
+// Logs writes what the nodes, their pods and the daemon know about a cluster
+// into dir, and then shortens the largest files until the whole is within
+// maxBytes (DefaultMaxLogBytes when zero). What could be had is kept also
+// when some of it could not.
+func Logs(ctx context.Context, target Target, dir string, maxBytes int64) error {
+	s, err := open(target)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	if _, err := s.nodes(); err != nil {
+		return err
+	}
+	return s.keepLogs(ctx, dir, maxBytes)
+}
+
+func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) error {
+	if maxBytes <= 0 {
+		maxBytes = DefaultMaxLogBytes
+	}
+	start := time.Now()
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return step.Invalidf("make the directory for logs: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, logsTimeout)
+	defer cancel()
+	collected := make(chan error, 1)
+	go func() { collected <- s.provider.CollectLogs(s.Name, dir) }()
+	var err error
+	select {
+	case err = <-collected:
+		for _, part := range flatten(err) {
+			s.Log("some logs are missing: %v", commandError(part))
+		}
+	case <-ctx.Done():
+		// kind's library cannot be told to stop; what it wrote so far stays.
+		err = step.Infraf("collecting logs of cluster %s took longer than %s", s.Name, logsTimeout)
+	}
+	kept, cut, shrinkErr := shrink(dir, maxBytes)
+	if shrinkErr != nil {
+		return step.Infraf("bound the size of the logs in %s: %w", dir, shrinkErr)
+	}
+	s.Log("kept %.1f MiB of logs in %s (%d file(s) shortened) in %s", float64(kept)/(1<<20), dir, cut, since(start))
+	if err != nil {
+		return step.Infraf("collect all logs of cluster %s: %w", s.Name, err)
+	}
+	return nil
+}
+
+// shrink cuts the beginnings of the largest files until all are within the
+// bound: the end of a log is what tells. It returns the bytes kept and the
+// number of files cut.
+func shrink(dir string, maxBytes int64) (int64, int, error) {
+	type file struct {
+		path string
+		size int64
+	}
+	var files []file
+	var total int64
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		files = append(files, file{path, info.Size()})
+		total += info.Size()
+		return nil
+	})
+	if err != nil || total <= maxBytes {
+		return total, 0, err
+	}
+	// The level that, as a bound for every file, keeps the sum within.
+	slices.SortFunc(files, func(a, b file) int { return int(min(1, max(-1, a.size-b.size))) })
+	left, level := maxBytes, int64(0)
+	for i, f := range files {
+		level = left / int64(len(files)-i)
+		if f.size > level {
+			break
+		}
+		left -= f.size
+	}
+	kept, cut := int64(0), 0
+	for _, f := range files {
+		if f.size > level {
+			n, err := keepEnd(f.path, f.size, level)
+			if err != nil {
+				return kept, cut, err
+			}
+			f.size = n
+			cut++
+		}
+		kept += f.size
+	}
+	return kept, cut, nil
+}
+
+// keepEnd replaces a file by its last bytes, with a line that says so where
+// there is room for one.
+func keepEnd(path string, size, keep int64) (int64, error) {
+	note := fmt.Sprintf("[the first %d bytes were cut]\n", size-keep)
+	if int64(len(note)) > keep {
+		note = ""
+	}
+	data := make([]byte, keep-int64(len(note)))
+	source, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer source.Close()
+	n, err := source.ReadAt(data, size-int64(len(data)))
+	if err != nil && n == 0 && len(data) > 0 {
+		return 0, err
+	}
+	return int64(len(note) + n), replaceFile(path, append([]byte(note), data[:n]...), 0o644)
+}

@@ -1,0 +1,156 @@
+package kind
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/client"
+	"github.com/pelletier/go-toml"
+
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// nodeImage is what was found in a node image.
+type nodeImage struct {
+	kubernetesVersion string // such as v1.34.4
+	containerdConfig  int    // version of containerd's configuration, 0 when unknown
+	hasCNI            bool   // it brings the manifest of kind's default network
+}
+
+// pullTries is how often fetching the node image is tried.
+const pullTries = 3
+
+// ensureImage fetches an image that the daemon does not have, with what it
+// takes from the docker configuration to log in.
+func (s *session) ensureImage(ctx context.Context, image string) error {
+	if _, err := s.docker.ImageInspect(ctx, image); err == nil {
+		return nil
+	} else if !errdefs.IsNotFound(err) {
+		return step.Infraf("look for the node image %s: %w", image, err)
+	}
+	auth, err := registryAuth(image)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	s.Log("pulling %s", image)
+	for try := 1; ; try++ {
+		err = s.pull(ctx, image, auth)
+		if err == nil {
+			s.Log("pulled %s in %s", image, since(start))
+			return nil
+		}
+		failure := diagnosePull(image, err)
+		if try == pullTries || ctx.Err() != nil || !failure.Transient {
+			return failure.wrap()
+		}
+		s.Log("pull failed, trying again: %v", err)
+		select {
+		case <-ctx.Done():
+			return failure.wrap()
+		case <-time.After(time.Duration(try) * time.Second):
+		}
+	}
+}
+
+func (s *session) pull(ctx context.Context, image, auth string) error {
+	stream, err := s.docker.ImagePull(ctx, image, client.ImagePullOptions{RegistryAuth: auth})
+	if err != nil {
+		return err
+	}
+	return stream.Wait(ctx)
+}
+
+// registryAuth encodes the credentials for an image's registry, "" without.
+func registryAuth(image string) (string, error) {
+	ref, err := name.ParseReference(image)
+	if err != nil {
+		return "", step.Invalidf("node image %q: %w", image, err)
+	}
+	authenticator, err := authn.DefaultKeychain.Resolve(ref.Context())
+	if err != nil || authenticator == authn.Anonymous {
+		return "", nil // the registry will say if it minds
+	}
+	config, err := authenticator.Authorization()
+	if err != nil {
+		return "", step.Infraf("get the credentials for %s: %w", ref.Context().RegistryStr(), err)
+	}
+	data, err := json.Marshal(map[string]string{
+		"username": config.Username, "password": config.Password,
+		"identitytoken": config.IdentityToken, "registrytoken": config.RegistryToken,
+	})
+	return base64.URLEncoding.EncodeToString(data), err
+}
+
+const probeLabel = "model-delivery.dev/probe"
+
+// inspectNodeImage looks into an image through a container that never runs.
+func (s *session) inspectNodeImage(ctx context.Context, image string) (nodeImage, error) {
+	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{Image: image, Labels: map[string]string{probeLabel: "node-image"}},
+		HostConfig: &container.HostConfig{
+			// Instead of a volume, which would be filled with the image's /var.
+			Mounts: []mount.Mount{{Type: mount.TypeTmpfs, Target: "/var"}},
+		},
+	})
+	if err != nil {
+		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
+	}
+	defer func() {
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		if _, err := s.docker.ContainerRemove(cleanup, created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+			s.Log("could not remove the container used to look into %s: %v", image, err)
+		}
+	}()
+	version, err := s.readFile(ctx, created.ID, "/kind/version")
+	if errdefs.IsNotFound(err) {
+		return nodeImage{}, step.WithHint(step.Invalidf("image %s is not a kind node image: it has no /kind/version", image),
+			"use kindest/node of the Kubernetes version wanted, with its digest, or an image made by `kind build node-image`")
+	}
+	if err != nil {
+		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
+	}
+	_, err = s.docker.ContainerStatPath(ctx, created.ID, client.ContainerStatPathOptions{Path: "/kind/manifests/default-cni.yaml"})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
+	}
+	found := nodeImage{kubernetesVersion: strings.TrimSpace(string(version)), hasCNI: err == nil}
+	if config, err := s.readFile(ctx, created.ID, "/etc/containerd/config.toml"); err == nil {
+		if tree, err := toml.LoadBytes(config); err == nil {
+			version, _ := tree.Get("version").(int64)
+			found.containerdConfig = int(version)
+		}
+	}
+	return found, nil
+}
+
+// readFile reads a small file of a container, running or not.
+func (s *session) readFile(ctx context.Context, id, path string) ([]byte, error) {
+	copied, err := s.docker.CopyFromContainer(ctx, id, client.CopyFromContainerOptions{SourcePath: path})
+	if err != nil {
+		return nil, err
+	}
+	defer copied.Content.Close()
+	archive := tar.NewReader(copied.Content)
+	header, err := archive.Next()
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	if header.Typeflag != tar.TypeReg {
+		return nil, errors.New(path + " is not a file")
+	}
+	return io.ReadAll(io.LimitReader(archive, 1<<20))
+}

@@ -1,0 +1,268 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+)
+
+const (
+	systemNamespace = "kube-system"
+	dnsService      = "kube-dns"
+)
+
+// awaited is one thing that readiness needs. state says how it stands, for
+// the report when time runs out.
+type awaited struct {
+	what  string
+	watch func(ctx context.Context) error
+
+	mu    sync.Mutex
+	state string
+	done  bool
+}
+
+func (a *awaited) set(state string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state = state
+}
+
+func (a *awaited) get() (state string, done bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state, a.done
+}
+
+// notReadyError lists what was still missing when the time was up.
+type notReadyError struct {
+	missing []string // "what: state"
+	cause   error
+}
+
+func (e *notReadyError) Error() string {
+	return "the cluster did not become ready: " + strings.Join(e.missing, "; ")
+}
+func (e *notReadyError) Unwrap() error { return e.cause }
+
+// waitReady returns when every one of the nodes is Ready, cluster DNS answers
+// through a ready endpoint, and the default namespace has its default service
+// account. It follows watches and looks at nothing twice. logf gets a line
+// for each thing that is there.
+func waitReady(ctx context.Context, api kubernetes.Interface, nodes int, query func(ctx context.Context, pod string) error, logf func(string, ...any)) error {
+	start := time.Now()
+	things := []*awaited{nodesReady(api, nodes), dnsReady(api, query), accountReady(api)}
+	var wg sync.WaitGroup
+	for _, thing := range things {
+		wg.Go(func() {
+			if err := persist(ctx, thing); err == nil {
+				thing.mu.Lock()
+				thing.done = true
+				thing.mu.Unlock()
+				logf("  %s after %s", thing.what, since(start))
+			}
+		})
+	}
+	wg.Wait()
+	notReady := &notReadyError{cause: context.Cause(ctx)}
+	for _, thing := range things {
+		if state, done := thing.get(); !done {
+			notReady.missing = append(notReady.missing, thing.what+": "+state)
+		}
+	}
+	if len(notReady.missing) > 0 {
+		return notReady
+	}
+	return nil
+}
+
+// persist repeats a watch that broke off until it succeeds or ctx ends.
+func persist(ctx context.Context, thing *awaited) error {
+	for {
+		err := thing.watch(ctx)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		if !errors.Is(err, errWatchEnded) {
+			thing.set("the API server said: " + err.Error())
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func nodesReady(api kubernetes.Interface, want int) *awaited {
+	thing := &awaited{what: fmt.Sprintf("%d node(s) Ready", want), state: "none registered"}
+	thing.watch = func(ctx context.Context) error {
+		states := map[string]string{}
+		lw := &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				return api.CoreV1().Nodes().List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				return api.CoreV1().Nodes().Watch(ctx, o)
+			},
+		}
+		return until(ctx, lw, func(event watch.Event) bool {
+			node, ok := event.Object.(*corev1.Node)
+			if !ok {
+				return false
+			}
+			delete(states, node.Name)
+			if event.Type != watch.Deleted {
+				states[node.Name] = notReadyReason(node)
+			}
+			ready, reasons := 0, []string(nil)
+			for name, reason := range states {
+				if reason == "" {
+					ready++
+				} else {
+					reasons = append(reasons, name+" "+reason)
+				}
+			}
+			thing.set(fmt.Sprintf("%d ready of %d registered %s", ready, len(states), strings.Join(reasons, ", ")))
+			return ready >= want
+		})
+	}
+	return thing
+}
+
+// notReadyReason is "" for a node that is Ready.
+func notReadyReason(node *corev1.Node) string {
+	for _, c := range node.Status.Conditions {
+		if c.Type != corev1.NodeReady {
+			continue
+		}
+		if c.Status == corev1.ConditionTrue {
+			return ""
+		}
+		return fmt.Sprintf("(%s: %s)", c.Reason, c.Message)
+	}
+	return "(no Ready condition yet)"
+}
+
+func dnsReady(api kubernetes.Interface, query func(ctx context.Context, pod string) error) *awaited {
+	thing := &awaited{what: "DNS answers", state: "no CoreDNS pod is ready"}
+	selector := labels.Set{discoveryv1.LabelServiceName: dnsService}.String()
+	slices := api.DiscoveryV1().EndpointSlices(systemNamespace)
+	thing.watch = func(ctx context.Context) error {
+		lw := &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				o.LabelSelector = selector
+				return slices.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				o.LabelSelector = selector
+				return slices.Watch(ctx, o)
+			},
+		}
+		pod := ""
+		if err := until(ctx, lw, func(event watch.Event) bool {
+			pod = readyPod(event.Object)
+			return pod != "" && event.Type != watch.Deleted
+		}); err != nil {
+			return err
+		}
+		if err := query(ctx, pod); err != nil {
+			return fmt.Errorf("query to %s: %w", pod, err)
+		}
+		return nil
+	}
+	return thing
+}
+
+// readyPod names a pod that an EndpointSlice holds as ready, or "".
+func readyPod(object runtime.Object) string {
+	slice, ok := object.(*discoveryv1.EndpointSlice)
+	if !ok {
+		return ""
+	}
+	for _, endpoint := range slice.Endpoints {
+		if ready := endpoint.Conditions.Ready; ready != nil && *ready && endpoint.TargetRef != nil {
+			return endpoint.TargetRef.Name
+		}
+	}
+	return ""
+}
+
+func accountReady(api kubernetes.Interface) *awaited {
+	thing := &awaited{what: "default service account", state: "not made yet by the controller manager"}
+	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, "default").String()
+	accounts := api.CoreV1().ServiceAccounts(metav1.NamespaceDefault)
+	thing.watch = func(ctx context.Context) error {
+		lw := &cache.ListWatch{
+			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+				o.FieldSelector = selector
+				return accounts.List(ctx, o)
+			},
+			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+				o.FieldSelector = selector
+				return accounts.Watch(ctx, o)
+			},
+		}
+		return until(ctx, lw, func(event watch.Event) bool {
+			account, ok := event.Object.(*corev1.ServiceAccount)
+			return ok && account.Name == "default" && event.Type != watch.Deleted
+		})
+	}
+	return thing
+}
+
+// errWatchEnded says that the server closed a watch; it is opened again.
+var errWatchEnded = errors.New("the watch ended")
+
+// until lists, then watches from there, until the condition holds.
+func until(ctx context.Context, lw *cache.ListWatch, holds func(watch.Event) bool) error {
+	list, err := lw.ListWithContext(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	accessor, err := meta.ListAccessor(list)
+	if err != nil {
+		return err
+	}
+	items, err := meta.ExtractList(list)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		if holds(watch.Event{Type: watch.Added, Object: item}) {
+			return nil
+		}
+	}
+	watcher, err := lw.WatchWithContext(ctx, metav1.ListOptions{ResourceVersion: accessor.GetResourceVersion()})
+	if err != nil {
+		return err
+	}
+	defer watcher.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case event, open := <-watcher.ResultChan():
+			if !open || event.Type == watch.Error {
+				return errWatchEnded
+			}
+			if holds(event) {
+				return nil
+			}
+		}
+	}
+}

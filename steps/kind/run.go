@@ -1,0 +1,132 @@
+package kind
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// RunOptions say what to run in a cluster of its own.
+type RunOptions struct {
+	Options
+	Command        []string // the program and its arguments
+	Dir            string   // working directory; this process's when empty
+	Environ        []string // NAME=value; KUBECONFIG is added
+	Stdout, Stderr io.Writer
+	// CommandTimeout bounds the command; zero: only ctx does.
+	CommandTimeout time.Duration
+}
+
+// RunResult is how a run went.
+type RunResult struct {
+	Result
+	ExitCode int           // of the command; -1 when it did not run
+	Command  time.Duration // how long the command took
+	Cleanup  error         // why the cluster could not be removed, or nil
+}
+
+// commandGrace is how long a command that was told to stop may take.
+const commandGrace = 5 * time.Second
+
+// Run makes a cluster, runs a command with KUBECONFIG set, keeps the logs
+// when LogsDir is set, and removes the cluster whatever happened. An error
+// that carries the command's exit code says that the command failed; a
+// failure to clean up is only reported.
+func Run(ctx context.Context, o RunOptions) (RunResult, error) {
+	result := RunResult{ExitCode: -1}
+	o.Options.Target = o.Options.Target.withDefaults()
+	if len(o.Command) == 0 {
+		return result, step.Invalidf("no command to run in the cluster")
+	}
+	if _, err := exec.LookPath(o.Command[0]); err != nil {
+		return result, step.Invalidf("the command to run: %w", err)
+	}
+	if o.Kubeconfig == "" {
+		dir, err := os.MkdirTemp("", "kubeconfig-")
+		if err != nil {
+			return result, step.Infraf("make a directory for the kubeconfig: %w", err)
+		}
+		defer os.RemoveAll(dir)
+		o.Kubeconfig = dir + "/config"
+	}
+	created, err := Create(ctx, o.Options)
+	result.Result = created
+	if err != nil {
+		return result, err
+	}
+	err = o.command(ctx, &result)
+	// The command's outcome stands, and what follows must work although ctx
+	// may have ended.
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.cleanupTime(ctx))
+	defer cancel()
+	if o.LogsDir != "" && ctx.Err() == nil {
+		if logErr := Logs(after, o.Target, o.LogsDir, o.MaxLogBytes); logErr != nil {
+			o.Log("warning: %v", logErr)
+		}
+	}
+	if result.Cleanup = Delete(after, o.Target, o.Kubeconfig); result.Cleanup != nil {
+		o.Log("warning: %v", result.Cleanup)
+	}
+	return result, err
+}
+
+// cleanupTime is short when the step was told to stop.
+func (o *RunOptions) cleanupTime(ctx context.Context) time.Duration {
+	if ctx.Err() != nil {
+		return removeTimeout
+	}
+	return logsTimeout + DeleteTimeout
+}
+
+// command runs the command in a process group of its own, so that what it
+// started ends with it.
+func (o *RunOptions) command(ctx context.Context, result *RunResult) error {
+	if o.CommandTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.CommandTimeout, fmt.Errorf("the command's timeout of %s passed", o.CommandTimeout))
+		defer cancel()
+	}
+	start := time.Now()
+	cmd := exec.CommandContext(ctx, o.Command[0], o.Command[1:]...)
+	cmd.Dir, cmd.Stdout, cmd.Stderr = o.Dir, o.Stdout, o.Stderr
+	cmd.Env = append(o.Environ, "KUBECONFIG="+o.Kubeconfig)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = commandGrace
+	o.Log("running %s", o.Command[0])
+	err := cmd.Run()
+	if cmd.Process != nil {
+		// What the command left behind would hold the step's output open.
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	}
+	result.Command = time.Since(start)
+	if cmd.ProcessState != nil {
+		result.ExitCode = exitCode(cmd.ProcessState)
+	}
+	switch {
+	case err == nil:
+		o.Log("%s succeeded in %s", o.Command[0], since(start))
+		return nil
+	case ctx.Err() != nil:
+		return step.Failedf("%s was stopped after %s: %w", o.Command[0], since(start), context.Cause(ctx))
+	}
+	if _, exited := errors.AsType[*exec.ExitError](err); !exited {
+		return step.Infraf("run %s: %w", o.Command[0], err)
+	}
+	return step.WithExitCode(fmt.Errorf("%s failed after %s: %w", o.Command[0], since(start), err), result.ExitCode)
+}
+
+// exitCode is that of a shell: 128 and the signal for a command that one ended.
+func exitCode(state *os.ProcessState) int {
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal())
+	}
+	return state.ExitCode()
+}

@@ -1,0 +1,149 @@
+package kind
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
+
+	"github.com/model-delivery/model-delivery/steps/docker"
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// session is one cluster on one daemon, with what is needed to work on it.
+type session struct {
+	Target
+	endpoint docker.Endpoint
+	docker   *client.Client
+	provider *cluster.Provider
+	logger   *kindLogger
+}
+
+// open resolves the target. It does not talk to the daemon yet.
+func open(target Target) (*session, error) {
+	target = target.withDefaults()
+	if err := target.check(); err != nil {
+		return nil, err
+	}
+	cli, endpoint, err := docker.Connect(target.Host, target.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	if err := useEndpoint(endpoint); err != nil {
+		return nil, err
+	}
+	s := &session{Target: target, endpoint: endpoint, docker: cli}
+	s.logger = &kindLogger{logf: target.Log, onPhase: func(string) {}}
+	s.provider = cluster.NewProvider(cluster.ProviderWithLogger(s.logger), cluster.ProviderWithDocker())
+	return s, nil
+}
+
+// useEndpoint points the docker command line, which kind's library runs with
+// this process's environment, at the endpoint. There is no other way in.
+func useEndpoint(endpoint docker.Endpoint) error {
+	for _, entry := range endpoint.Environ() {
+		name, value, _ := strings.Cut(entry, "=")
+		if os.Getenv(name) == value {
+			continue
+		}
+		if err := os.Setenv(name, value); err != nil {
+			return step.Infraf("set %s for the docker command: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (s *session) close() { s.docker.Close() }
+
+// containers lists the cluster's containers, running or not.
+func (s *session) containers(ctx context.Context) ([]container.Summary, error) {
+	list, err := s.docker.ContainerList(ctx, client.ContainerListOptions{
+		All:     true,
+		Filters: make(client.Filters).Add("label", clusterLabel+"="+s.Name),
+	})
+	if err != nil {
+		return nil, step.Infraf("list the containers of cluster %s: %w", s.Name, err)
+	}
+	return list.Items, nil
+}
+
+// nodes lists the cluster's Kubernetes nodes. It is an input error when there
+// is none.
+func (s *session) nodes() ([]nodes.Node, error) {
+	list, err := s.provider.ListInternalNodes(s.Name)
+	if err != nil {
+		return nil, step.Infraf("list the nodes of cluster %s: %w", s.Name, commandError(err))
+	}
+	if len(list) == 0 {
+		return nil, step.WithHint(step.Invalidf("there is no cluster %q on %s", s.Name, s.endpoint.Host),
+			"make it with `kind-cluster create`, or name another with --name")
+	}
+	return list, nil
+}
+
+// removeTimeout bounds how long removing a cluster's containers may take
+// after the step was told to stop.
+const removeTimeout = 9 * time.Second
+
+// remove force-removes every container of the cluster with its anonymous
+// volumes and says how many there were. A container that docker cannot remove
+// at once is tried again until ctx ends.
+func (s *session) remove(ctx context.Context) (int, error) {
+	removed := 0
+	for {
+		list, err := s.containers(ctx)
+		if err != nil || len(list) == 0 {
+			return removed, err
+		}
+		for _, c := range list {
+			_, err = s.docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+			if err == nil {
+				removed++
+			}
+		}
+		if err == nil {
+			continue // look once more: one may have been starting
+		}
+		select {
+		case <-ctx.Done():
+			return removed, step.Infraf("remove the containers of cluster %s: %w", s.Name, err)
+		case <-time.After(300 * time.Millisecond):
+		}
+	}
+}
+
+func containerName(c container.Summary) string {
+	if len(c.Names) == 0 {
+		return c.ID
+	}
+	return strings.TrimPrefix(c.Names[0], "/")
+}
+
+// since formats the time since start for a progress line.
+func since(start time.Time) string {
+	return fmt.Sprintf("%.1fs", time.Since(start).Seconds())
+}
+
+// remoteHost is the host name of a daemon on another machine, "" for one
+// whose published ports are on this one.
+func (s *session) remoteHost() string {
+	address, isTCP := strings.CutPrefix(s.endpoint.Host, "tcp://")
+	if !isTCP {
+		return ""
+	}
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		host = address
+	}
+	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) {
+		return ""
+	}
+	return host
+}
