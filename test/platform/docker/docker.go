@@ -165,3 +165,19 @@ func (e *Engine) Wait(ctx context.Context, limit time.Duration) error {
 		}
 	}
 }
+
+// Fetch pulls the image unless the engine holds it.
+func (e *Engine) Fetch(ctx context.Context, ref string) error {
+	if found, err := e.HasImage(ctx, ref); found || err != nil {
+		return err
+	}
+	answer, err := e.ImagePull(ctx, ref, client.ImagePullOptions{})
+	if err != nil {
+		return fmt.Errorf("pull the image %s: %w", ref, err)
+	}
+	defer answer.Close()
+	if err := answer.Wait(ctx); err != nil {
+		return fmt.Errorf("pull the image %s: %w", ref, err)
+	}
+	return nil
+}

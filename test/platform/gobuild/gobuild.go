@@ -22,14 +22,14 @@ import (
 // Tool says what to build.
 type Tool struct {
 	Name    string // readable name, for the cache and for progress
-	Module  string // module path
+	Module  string // module path; "" when Files need nothing but the standard library
 	Version string // exact module version
 
 	// Packages are the import paths to build; none means the module's root. A
 	// binary is named after the last element of its path that is not a version.
 	Packages []string
 	// Files are sources of packages of our own inside the throw-away module
-	// (path in the module: text), built when Packages names "./…".
+	// (path in the module: text), built when Packages names "./DIR" or a file.
 	Files map[string]string
 
 	// SeedGoMod starts from copies of the module's own go.mod and go.sum: for
@@ -130,7 +130,10 @@ func (b *Builder) writeGoMod(ctx context.Context, tool Tool, src string) error {
 		}
 	}
 	var lines strings.Builder
-	fmt.Fprintf(&lines, "%s\nrequire %s %s\n", text, tool.Module, tool.Version)
+	fmt.Fprintf(&lines, "%s\n", text)
+	if tool.Module != "" {
+		fmt.Fprintf(&lines, "require %s %s\n", tool.Module, tool.Version)
+	}
 	for _, line := range tool.Requires {
 		fmt.Fprintf(&lines, "require %s\n", line)
 	}
