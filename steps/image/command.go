@@ -12,7 +12,7 @@ import (
 // Command is the step model-image.
 func Command() *step.Command {
 	var build BuildOptions
-	var push string
+	var push, expect string
 	return &step.Command{
 		Name:  "model-image",
 		Short: "build a model's image and push it",
@@ -25,6 +25,7 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			fs.StringVar(&build.Strategy, "strategy", Dockerfile, "how the image is built: make, dockerfile, s2i, none")
 			fs.StringVar(&build.Dir, "model-dir", ".", "the model's directory; its name is what {model} stands for in references, with - for _")
 			fs.StringVar(&build.Tag, "tag", "{model}:dev", "reference to give to the image, or with --strategy none the image to take")
+			fs.StringVar(&expect, "expect-id", "", "image ID that the image must have, so that no other is pushed")
 			fs.StringVar(&push, "push", "", "reference to push the image as; empty: it is not pushed")
 			fs.StringVar(&build.Dockerfile, "dockerfile", "Dockerfile", "for the strategy dockerfile: the file, in the model's directory")
 			fs.StringVar(&build.BaseImage, "base-image", "", "image to build on: the build argument BASE_IMAGE, or make's variable")
@@ -44,6 +45,9 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			id, err := Build(ctx, build)
 			if err != nil {
 				return err
+			}
+			if expect != "" && id != expect {
+				return step.Failedf("image %s is %s, not %s: it was replaced meanwhile", build.Tag, id, expect)
 			}
 			rt.Logf("image %s is %s", build.Tag, id)
 			rt.Results.Set("image-id", id)

@@ -1,0 +1,152 @@
+package integration
+
+import (
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/image"
+	"github.com/model-delivery/model-delivery/steps/model"
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// Options says which model to prove and how. Paths in the model's directory are
+// slash-separated.
+type Options struct {
+	RepositoryDir string // clone of the models repository
+	ModelsDir     string // directory of the models in it
+	Model         string // the model's directory name
+	SourceCommit  string // commit that is tested; becomes part of the release
+
+	Strategy  string // how the image is built; see package image
+	Image     string // reference, in which {model} stands for the model's name
+	BaseImage string // image to build on; empty: the model's choice
+	Push      bool   // push the image when all is well
+
+	Name       string // of the cluster
+	KindConfig string // in the model's directory; used if it is there
+	NodeImage  string
+	Mirrors    []string // registry mirrors for the nodes; see kind-cluster
+	Setup      []string // set-up files; empty: integration/setup.yaml of the model, if it is there
+	Manifests  string   // in the model's directory
+	Checks     string   // in the model's directory; used if it is there
+	Namespace  string   // that the model is deployed to
+	Gateway    string   // kind of gateway
+	GatewayURL string   // where it answers, seen from here
+	Targets    []string // of the model's Makefile: the tests
+
+	DockerHost    string // empty: as the docker command line finds it
+	DockerCLIDir  string // directory with a docker executable, for images that have none; may be empty
+	DockerLog     string // the daemon's log, kept with the others; may be empty
+	DockerExit    string // file that is written when the daemon ends; may be empty
+	DockerTimeout time.Duration
+
+	ReportDir   string // for logs and reports; empty: none are kept
+	MaxLogBytes int64
+	Keep        bool // leave the cluster
+	Timeout     time.Duration
+}
+
+// paths are the files of the model, absolute; empty where it has none.
+type paths struct {
+	dir, config, manifests, checks string
+	setup                          []string
+	kubeconfig, state, report      string
+}
+
+// resolve checks the options and finds the model's files.
+func (o *Options) resolve() (p paths, err error) {
+	if err := model.CheckName(o.Model); err != nil {
+		return p, err
+	}
+	if !fs.ValidPath(o.ModelsDir) {
+		return p, step.Invalidf("models directory %q is not a path inside the repository", o.ModelsDir)
+	}
+	models, err := filepath.Abs(filepath.Join(o.RepositoryDir, filepath.FromSlash(o.ModelsDir)))
+	if err != nil {
+		return p, step.Invalidf("models directory: %w", err)
+	}
+	name, err := model.Find(models, o.Model)
+	if err != nil {
+		return p, err
+	}
+	o.Model = name
+	p.dir = filepath.Join(models, name)
+	if o.Image, err = image.Reference(o.Image, name); err != nil {
+		return p, err
+	}
+	if o.Name == "" {
+		// A name that nobody else has: the cluster of that name is removed in the end.
+		o.Name = fmt.Sprintf("it-%.32s-%08x", model.ReleaseName(name), rand.Uint32())
+	}
+	for _, file := range []struct {
+		flag, path string
+		target     *string
+	}{
+		{"kind-config", o.KindConfig, &p.config}, {"manifests", o.Manifests, &p.manifests}, {"checks", o.Checks, &p.checks},
+	} {
+		if *file.target, err = find(p.dir, file.path); err != nil {
+			return p, step.Invalidf("--%s: %w", file.flag, err)
+		}
+	}
+	for _, file := range o.Setup {
+		if file, err = filepath.Abs(file); err != nil {
+			return p, step.Invalidf("--setup: %w", err)
+		}
+		p.setup = append(p.setup, file)
+	}
+	if len(o.Setup) == 0 {
+		file, err := find(p.dir, "integration/setup.yaml")
+		if err != nil {
+			return p, step.Invalid(err)
+		}
+		if file != "" {
+			p.setup = []string{file}
+		}
+	}
+	if p.report = o.ReportDir; p.report != "" {
+		if p.report, err = filepath.Abs(p.report); err != nil {
+			return p, step.Invalidf("--report-dir: %w", err)
+		}
+		if err := os.MkdirAll(p.report, 0o755); err != nil {
+			return p, step.Infraf("make the directory for reports: %w", err)
+		}
+	}
+	if p.state, err = os.MkdirTemp("", "kind-integration-"); err != nil {
+		return p, step.Infraf("make a directory for the kubeconfig: %w", err)
+	}
+	p.kubeconfig = filepath.Join(p.state, "kubeconfig")
+	return p, nil
+}
+
+// find returns the absolute path of what is at the slash-separated path sub in
+// dir, or "" when nothing is. It refuses to leave dir, by symbolic links too.
+func find(dir, sub string) (string, error) {
+	if sub == "" {
+		return "", nil
+	}
+	if !fs.ValidPath(path.Clean(sub)) {
+		return "", step.Invalidf("%q is not a path inside the model's directory", sub)
+	}
+	full := filepath.Join(dir, filepath.FromSlash(sub))
+	resolved, err := filepath.EvalSymlinks(full)
+	if os.IsNotExist(err) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	root, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return "", err
+	}
+	if resolved != root && !strings.HasPrefix(resolved, root+string(filepath.Separator)) {
+		return "", step.Invalidf("%q leads out of the model's directory", sub)
+	}
+	return full, nil
+}

@@ -1,0 +1,299 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/image"
+	"github.com/model-delivery/model-delivery/steps/model"
+	"github.com/model-delivery/model-delivery/steps/process"
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// Steps makes the step commands that the phases are. Each call returns a new one.
+type Steps struct {
+	DockerWait, KindCluster, ClusterSetup, ModelImage, SeldonDeploy, SeldonPredict func() *step.Command
+}
+
+// cleanupTime is how long a run that was stopped may take to remove its cluster.
+const cleanupTime = 9 * time.Second
+
+// Outcome is what came of a run.
+type Outcome struct {
+	FailedPhase string // empty: all went well
+	ExitCode    int    // of the phase that failed; of the tests themselves, if they did
+	Cleanup     bool   // logs were kept and the cluster is gone
+	Phases      string // seconds by phase, as JSON
+	NodeImage   string
+	ImageURL    string // what was tested
+	ImageDigest string // empty: it was not pushed
+	Release     string // empty: it was not pushed
+	Checks      map[string]string
+}
+
+// run is one run under way.
+type run struct {
+	Options
+	steps   Steps
+	paths   paths
+	getenv  func(string) string
+	env     map[string]string // variables for make and for the steps
+	outMu   sync.Mutex
+	out     io.Writer
+	journal journal
+	deploy  model.Deployment
+}
+
+// Run proves the model. Its error says only that the run could not begin; what
+// failed in it is in the outcome. out gets the output of all phases, a line at
+// a time.
+func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string, out io.Writer) (Outcome, error) {
+	resolved, err := o.resolve()
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer os.RemoveAll(resolved.state)
+	r := &run{Options: o, steps: steps, paths: resolved, out: out, env: map[string]string{"KUBECONFIG": resolved.kubeconfig}}
+	if o.DockerHost != "" {
+		r.env["DOCKER_HOST"] = o.DockerHost
+	}
+	r.getenv = overlay(getenv, r.env)
+	if resolved.manifests != "" {
+		if r.deploy, err = model.FindDeployment(resolved.manifests, o.Model); err != nil {
+			return Outcome{}, err
+		}
+	}
+	if o.DockerCLIDir != "" {
+		// Last, so that an image's own docker comes first. kind's library runs it from PATH.
+		if err := os.Setenv("PATH", os.Getenv("PATH")+string(os.PathListSeparator)+o.DockerCLIDir); err != nil {
+			return Outcome{}, step.Infraf("set PATH: %w", err)
+		}
+	}
+	started := time.Now()
+	work, cancel := context.WithTimeoutCause(ctx, o.Timeout, fmt.Errorf("the integration test took longer than %s", o.Timeout))
+	defer cancel()
+	r.work(work)
+	cleanup := r.cleanUp(ctx)
+	return r.outcome(ctx, time.Since(started), cleanup), nil
+}
+
+// work runs the phases up to the first that makes going on useless.
+func (r *run) work(ctx context.Context) {
+	wait := optional("--host", r.DockerHost, "--log-file", r.DockerLog, "--exit-file", r.DockerExit)
+	if !r.execute(ctx, "docker", r.steps.DockerWait(), append(wait, "--timeout", r.DockerTimeout.String(), "--cli", "docker")...) {
+		return
+	}
+	if !together(func() bool { return r.cluster(ctx) }, func() bool { return r.build(ctx) }) {
+		return
+	}
+	if !together(func() bool { return r.load(ctx) }, func() bool { return r.setup(ctx) }) {
+		return
+	}
+	if r.paths.manifests != "" && !r.execute(ctx, "deploy", r.steps.SeldonDeploy(),
+		"--manifests", r.paths.manifests, "--image", r.deploy.Container+"="+r.Image,
+		"--namespace", r.Namespace, "--kubeconfig", r.paths.kubeconfig) {
+		return
+	}
+	// The checks tell more about a model whose tests fail, so they run anyway.
+	tested := r.test(ctx)
+	checked := r.check(ctx)
+	if r.Push && tested && checked && ctx.Err() == nil {
+		r.execute(ctx, "push", r.steps.ModelImage(), "--strategy", image.None, "--model-dir", r.paths.dir,
+			"--tag", r.Image, "--expect-id", r.journal.result("build", "image-id"), "--push", r.Image)
+	}
+}
+
+func (r *run) cluster(ctx context.Context) bool {
+	args := append([]string{"create"}, optional("--config", r.paths.config, "--node-image", r.NodeImage)...)
+	for _, mirror := range r.Mirrors {
+		args = append(args, "--registry-mirror", mirror)
+	}
+	args = append(args, "--name", r.Name, "--kubeconfig", r.paths.kubeconfig)
+	return r.execute(ctx, "cluster", r.steps.KindCluster(), args...)
+}
+
+func (r *run) build(ctx context.Context) bool {
+	args := optional("--base-image", r.BaseImage)
+	return r.execute(ctx, "build", r.steps.ModelImage(), append(args, "--strategy", r.Strategy, "--model-dir", r.paths.dir, "--tag", r.Image)...)
+}
+
+func (r *run) load(ctx context.Context) bool {
+	return r.execute(ctx, "load", r.steps.KindCluster(), "load", "--name", r.Name, "--image", r.Image)
+}
+
+// setup installs what the model needs: by set-up files, else by its Makefile's
+// target kind_setup, as models that come from Jenkins have it.
+func (r *run) setup(ctx context.Context) bool {
+	if len(r.paths.setup) == 0 {
+		if !r.hasTarget(ctx, "kind_setup") {
+			return true
+		}
+		return r.make(ctx, "setup", "kind_setup")
+	}
+	args := []string{"--kubeconfig", r.paths.kubeconfig}
+	for _, file := range r.paths.setup {
+		args = append(args, "--file", file)
+	}
+	return r.execute(ctx, "setup", r.steps.ClusterSetup(), args...)
+}
+
+func (r *run) test(ctx context.Context) bool {
+	var targets []string
+	for _, target := range r.Targets {
+		if r.hasTarget(ctx, target) {
+			targets = append(targets, target)
+		}
+	}
+	if len(targets) == 0 {
+		return true
+	}
+	return r.make(ctx, "test", targets...)
+}
+
+func (r *run) check(ctx context.Context) bool {
+	if r.paths.checks == "" {
+		return true
+	}
+	args := []string{"--checks", r.paths.checks, "--endpoint", r.GatewayURL, "--gateway", r.Gateway,
+		"--namespace", r.Namespace, "--deployment", r.deploy.Name}
+	if r.paths.report != "" {
+		args = append(args, "--report-dir", filepath.Join(r.paths.report, "predictions"))
+	}
+	return r.execute(ctx, "predict", r.steps.SeldonPredict(), args...)
+}
+
+// make runs targets of the model's Makefile. Its exit code is the phase's.
+func (r *run) make(ctx context.Context, name string, targets ...string) bool {
+	return r.phase(name, func(out io.Writer) (int, map[string]string) {
+		err := process.Run(ctx, process.Command{Name: "make", Args: append([]string{"-C", r.paths.dir}, targets...), Env: r.makeEnv(), Output: out})
+		if err == nil {
+			return 0, nil
+		}
+		fmt.Fprintf(out, "error: %v\n", err)
+		if code, ok := process.ExitCode(err); ok {
+			return code, nil
+		}
+		return step.ExitCode(err), nil
+	})
+}
+
+// hasTarget tells whether the model's Makefile can make the target.
+func (r *run) hasTarget(ctx context.Context, target string) bool {
+	err := process.Run(ctx, process.Command{Name: "make", Args: []string{"-C", r.paths.dir, "--dry-run", target}, Env: r.makeEnv(), Output: io.Discard})
+	return err == nil
+}
+
+// makeEnv is what a model's Makefile is told.
+func (r *run) makeEnv() []string {
+	env := []string{"IMAGE=" + r.Image, "KIND_CLUSTER_NAME=" + r.Name, "MODEL_NAMESPACE=" + r.Namespace, "MODEL_GATEWAY=" + r.GatewayURL}
+	for name, value := range r.env {
+		env = append(env, name+"="+value)
+	}
+	if r.deploy.Name == "" {
+		return env
+	}
+	endpoint := r.GatewayURL
+	if r.Gateway != "none" {
+		endpoint = strings.TrimRight(r.GatewayURL, "/") + "/seldon/" + r.Namespace + "/" + r.deploy.Name
+	}
+	return append(env, "MODEL_DEPLOYMENT="+r.deploy.Name, "MODEL_ENDPOINT="+endpoint)
+}
+
+// cleanUp keeps the logs and removes the cluster, and tells whether both went
+// well. After a cancellation it has little time, and the cluster comes first.
+func (r *run) cleanUp(ctx context.Context) bool {
+	if _, started := r.ran("cluster"); !started {
+		r.keepDockerLog()
+		return true
+	}
+	stopped := ctx.Err() != nil
+	if stopped {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+		defer cancel()
+	}
+	ok := true
+	if r.paths.report != "" && !stopped {
+		ok = r.execute(ctx, "logs", r.steps.KindCluster(), "logs", "--name", r.Name,
+			"--output-dir", filepath.Join(r.paths.report, "kind"), "--max-size", strconv.FormatInt(r.MaxLogBytes, 10))
+	}
+	if !r.Keep {
+		ok = r.execute(ctx, "delete", r.steps.KindCluster(), "delete", "--name", r.Name, "--kubeconfig", r.paths.kubeconfig) && ok
+	}
+	r.keepDockerLog()
+	return ok
+}
+
+// keepDockerLog copies the end of the daemon's log to the other logs.
+func (r *run) keepDockerLog() {
+	if r.DockerLog == "" || r.paths.report == "" {
+		return
+	}
+	if err := copyTail(r.DockerLog, filepath.Join(r.paths.report, "dockerd.log"), r.MaxLogBytes/4); err != nil {
+		fmt.Fprintf(r.out, "the daemon's log is not kept: %v\n", err)
+	}
+}
+
+func (r *run) ran(name string) (phase, bool) {
+	r.journal.mu.Lock()
+	defer r.journal.mu.Unlock()
+	for _, p := range r.journal.phases {
+		if p.name == name {
+			return p, true
+		}
+	}
+	return phase{}, false
+}
+
+func (r *run) outcome(ctx context.Context, took time.Duration, cleanup bool) Outcome {
+	o := Outcome{Cleanup: cleanup, Phases: r.journal.seconds(took), ImageURL: r.Image, Checks: map[string]string{}}
+	o.NodeImage = r.journal.result("cluster", "node-image")
+	for _, name := range []string{"outcome", "passed", "failed", "accuracy", "p95-ms", "digest"} {
+		o.Checks[name] = r.journal.result("predict", name)
+	}
+	// A failure to clean up turns no result.
+	if failed, ok := r.journal.failed("logs", "delete"); ok {
+		o.FailedPhase, o.ExitCode = failed.name, failed.code
+	} else if ctx.Err() != nil {
+		o.FailedPhase, o.ExitCode = "cluster", step.ExitInfra
+	}
+	if o.ImageDigest = r.journal.result("push", "IMAGE_DIGEST"); o.ImageDigest != "" && o.FailedPhase == "" {
+		o.Release = model.Release{Model: r.Model, Image: r.Image + "@" + o.ImageDigest, Source: r.SourceCommit}.String()
+	}
+	fmt.Fprintf(r.out, "phases: %s; total %.1fs\n", r.journal.String(), took.Seconds())
+	return o
+}
+
+// optional keeps the pairs of flag and value whose value is not empty.
+func optional(pairs ...string) []string {
+	var args []string
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			args = append(args, pairs[i], pairs[i+1])
+		}
+	}
+	return args
+}
+
+// together runs all at once, waits for all and tells whether all went well.
+func together(all ...func() bool) bool {
+	oks := make([]bool, len(all))
+	var wg sync.WaitGroup
+	for i, do := range all {
+		wg.Go(func() { oks[i] = do() })
+	}
+	wg.Wait()
+	for _, ok := range oks {
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
