@@ -1,0 +1,197 @@
+package seldonclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
+)
+
+// maxRedirects is how many redirects within one host are followed.
+const maxRedirects = 3
+
+type restClient struct {
+	options Options
+	http    *http.Client
+	headers http.Header
+}
+
+func newREST(o Options) (*restClient, error) {
+	// A bad target is noticed here rather than by the first call.
+	if _, _, _, err := o.Target.parse(); err != nil {
+		return nil, err
+	}
+	dialer := &net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}
+	c := &restClient{options: o, headers: http.Header{"User-Agent": {"model-delivery"}, "Accept": {"application/json"}}}
+	for name, values := range o.Auth.headers() {
+		c.headers[name] = values
+	}
+	for name, values := range o.Headers {
+		c.headers[http.CanonicalHeaderKey(name)] = values
+	}
+	c.http = &http.Client{
+		Transport: &http.Transport{
+			Proxy:               http.ProxyFromEnvironment,
+			DialContext:         dialer.DialContext,
+			TLSClientConfig:     o.TLS,
+			TLSHandshakeTimeout: o.Timeout,
+			ForceAttemptHTTP2:   true,
+			DisableCompression:  true, // an answer's size is its size
+			MaxIdleConnsPerHost: o.Connections,
+			MaxIdleConns:        o.Connections,
+			IdleConnTimeout:     90 * time.Second,
+			// A gateway's headers are as little trusted as its body.
+			MaxResponseHeaderBytes: 1 << 20,
+		},
+		CheckRedirect: checkRedirect,
+	}
+	return c, nil
+}
+
+// checkRedirect follows redirects that stay on the same host and keep method
+// and body. Others would hand credentials and data to somebody else.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	first := via[0].URL
+	if req.URL.Scheme != first.Scheme || req.URL.Host != first.Host {
+		return &TransportError{Kind: KindRedirect, Err: fmt.Errorf("the answer redirects from %s to %s, which is not followed", origin(first), origin(req.URL))}
+	}
+	if len(via) > maxRedirects || req.Method != via[0].Method {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// prepared is a request that is ready to be sent.
+type prepared struct {
+	client  *restClient
+	method  Method
+	verb    string
+	url     *url.URL
+	header  http.Header
+	body    []byte
+	timeout time.Duration
+}
+
+func (c *restClient) prepare(call Call) (Prepared, error) {
+	return c.build(call)
+}
+
+func (c *restClient) build(call Call) (*prepared, error) {
+	o := c.options
+	text, err := o.Target.URL(o.Protocol, call.Method)
+	if err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("the address of the model is malformed: %w", errURL(err))
+	}
+	p := &prepared{client: c, method: call.Method, verb: http.MethodPost, url: u, header: maps.Clone(c.headers), timeout: call.Timeout}
+	switch call.Method {
+	case Live, Ready, Metadata, ServerMetadata:
+		p.verb = http.MethodGet
+	default:
+		if err := p.setBody(o, call); err != nil {
+			return nil, err
+		}
+	}
+	for name, values := range call.Headers {
+		p.header[http.CanonicalHeaderKey(name)] = values
+	}
+	return p, nil
+}
+
+func (p *prepared) setBody(o Options, call Call) error {
+	contentType := call.ContentType
+	switch {
+	case call.Raw != nil:
+		p.body = call.Raw
+	case call.Binary && o.Protocol == V2:
+		body, header, err := encodeBinary(call.Body)
+		if err != nil {
+			return err
+		}
+		p.body = body
+		contentType = "application/octet-stream"
+		p.header.Set(headerLength, strconv.Itoa(header))
+	default:
+		p.body = value.Append(nil, call.Body)
+	}
+	if contentType == "" {
+		contentType = "application/json"
+	}
+	p.header.Set("Content-Type", contentType)
+	return nil
+}
+
+// Do sends the request.
+func (p *prepared) Do(ctx context.Context) (*Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	req := (&http.Request{
+		Method: p.verb, URL: p.url, Header: p.header, Host: p.client.options.Host,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}).WithContext(ctx)
+	if p.verb != http.MethodGet {
+		req.ContentLength = int64(len(p.body))
+		req.Body = io.NopCloser(bytes.NewReader(p.body))
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
+	}
+	start := time.Now()
+	res, err := p.client.http.Do(req)
+	if err != nil {
+		return nil, transportError(err, p.timeout)
+	}
+	body, err := readBody(res, p.client.options.MaxResponse)
+	res.Body.Close()
+	if err != nil {
+		return nil, transportError(err, p.timeout)
+	}
+	return &Answer{
+		Status: res.StatusCode, Header: res.Header, Body: body, Latency: time.Since(start),
+		protocol: p.client.options.Protocol, method: p.method,
+	}, nil
+}
+
+// readBody reads at most limit bytes; a larger body is an error.
+func readBody(res *http.Response, limit int64) ([]byte, error) {
+	if res.ContentLength > limit {
+		return nil, &TransportError{Kind: KindTooLarge, Err: fmt.Errorf("the answer has %d bytes, more than the %d allowed", res.ContentLength, limit)}
+	}
+	var body []byte
+	var err error
+	if res.ContentLength >= 0 {
+		body = make([]byte, res.ContentLength)
+		_, err = io.ReadFull(res.Body, body)
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
+		if err == nil {
+			// One more read, so that the connection can be used again.
+			_, err = res.Body.Read(make([]byte, 1))
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+		}
+	} else {
+		body, err = io.ReadAll(io.LimitReader(res.Body, limit+1))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if int64(len(body)) > limit {
+		return nil, &TransportError{Kind: KindTooLarge, Err: fmt.Errorf("the answer has more than the %d bytes allowed", limit)}
+	}
+	return body, nil
+}
