@@ -218,7 +218,10 @@ func podSelector(obj *unstructured.Unstructured) string {
 // latest event, which says how far it came.
 func (e *explainer) eventsOf(ctx context.Context, obj *unstructured.Unstructured, depth int) {
 	events := e.eventsAbout(ctx, obj)
-	warnings := slices.DeleteFunc(slices.Clone(events), func(u unstructured.Unstructured) bool { return u.Object["type"] != "Warning" })
+	warnings := slices.DeleteFunc(slices.Clone(events), func(u unstructured.Unstructured) bool {
+		message, _ := u.Object["message"].(string)
+		return u.Object["type"] != "Warning" || strings.Contains(message, "the object has been modified") // settled by itself
+	})
 	if len(warnings) == 0 && len(events) > 0 {
 		warnings = events[len(events)-1:]
 	}

@@ -182,7 +182,14 @@ func (e *explainer) pod(ctx context.Context, pod *unstructured.Unstructured, dep
 		e.out.add(depth, "%s", t)
 		e.hintOfTrouble(t)
 	}
+	told := len(e.out.Lines)
 	e.eventsOf(ctx, pod, depth)
+	if node, _, _ := unstructured.NestedString(pod.Object, "spec", "nodeName"); node == "" && len(troubles) == 0 && told == len(e.out.Lines) {
+		e.out.add(depth, "no node was chosen for it, and no scheduler says why")
+	} else if len(troubles) == 0 && told == len(e.out.Lines) {
+		phase, _, _ := unstructured.NestedString(pod.Object, "status", "phase")
+		e.out.add(depth, "phase %s on node %s, nothing more is known", phase, node)
+	}
 	for _, t := range troubles {
 		if t.started() {
 			e.log(ctx, pod, t, depth)

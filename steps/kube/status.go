@@ -2,6 +2,7 @@ package kube
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,11 +31,17 @@ type Status struct {
 // alone would call it ready before its controller has seen it.
 const silenceGrace = 5 * time.Second
 
+// crashLimit is how often a container may end before its pod has failed.
+const crashLimit = 3
+
 // StatusOf tells how far obj is by the rules of kstatus: built-in kinds by what
 // their controllers report, custom resources by their conditions and observed
-// generation. On top of that, an aggregated API is ready when it is available,
-// and a SeldonDeployment when its state says so (it has no conditions at first
-// and no observed generation ever).
+// generation. It is stricter in a few cases: a Job is ready when it is complete
+// and not when it has started, a Pod that ended badly has failed, an aggregated
+// API is ready when it is available, and a SeldonDeployment when its state says
+// so (it has no conditions at first and no observed generation ever). And more
+// patient in one: a Pod that cannot be scheduled yet, or ended once or twice, may
+// still make it.
 func StatusOf(obj *unstructured.Unstructured) Status {
 	if obj == nil {
 		return Status{State: InProgress, Message: errGone.Error()}
@@ -42,6 +49,9 @@ func StatusOf(obj *unstructured.Unstructured) Status {
 	result, err := status.Compute(obj)
 	if err != nil {
 		return Status{State: InProgress, Message: err.Error()}
+	}
+	if obj.GroupVersionKind().GroupKind().String() == "Pod" {
+		return podStatus(obj, result)
 	}
 	switch result.Status {
 	case status.FailedStatus:
@@ -51,6 +61,10 @@ func StatusOf(obj *unstructured.Unstructured) Status {
 		return Status{State: InProgress, Message: result.Message}
 	}
 	switch obj.GroupVersionKind().GroupKind().String() {
+	case "Job.batch":
+		if Condition(obj, "Complete")["status"] != "True" {
+			return Status{State: InProgress, Message: result.Message}
+		}
 	case "APIService.apiregistration.k8s.io":
 		if c := Condition(obj, "Available"); c["status"] != "True" {
 			return Status{State: InProgress, Message: conditionText("Available", c)}
@@ -59,6 +73,22 @@ func StatusOf(obj *unstructured.Unstructured) Status {
 		return seldonStatus(obj)
 	}
 	return Status{State: Ready, Message: result.Message}
+}
+
+// podStatus corrects what kstatus makes of a pod.
+func podStatus(obj *unstructured.Unstructured, result *status.Result) Status {
+	phase, _, _ := unstructured.NestedString(obj.Object, "status", "phase")
+	switch {
+	case phase == "Failed":
+		return Status{State: Failed, Message: result.Message}
+	case result.Status == status.CurrentStatus:
+		return Status{State: Ready, Message: result.Message}
+	case result.Status != status.FailedStatus:
+	case Condition(obj, "PodScheduled")["status"] == "False":
+	case slices.ContainsFunc(PodTroubles(obj), func(t ContainerTrouble) bool { return t.Restarts >= crashLimit }):
+		return Status{State: Failed, Message: result.Message}
+	}
+	return Status{State: InProgress, Message: result.Message}
 }
 
 // failureMessage says more than "failed" where a condition does.

@@ -162,6 +162,9 @@ func (c *Client) review(ctx context.Context, open []*pending) (rest []*pending, 
 		default:
 			p.last, p.status = obj, StatusOf(obj)
 			c.refine(ctx, p)
+			if err != nil {
+				p.status.Message += "; since then: " + err.Error()
+			}
 		}
 		if p.status.State != Ready {
 			rest = append(rest, p)
