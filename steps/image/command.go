@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -20,7 +21,8 @@ func Command() *step.Command {
 dockerfile, s2i (source-to-image), or none (the image is in the daemon already). Pushes the very image that was built, or found.
 
 Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing was pushed), image-id.`,
-		Example: "model-image --strategy dockerfile --model-dir models/news_classifier --tag registry:5000/{model}:v1 --push registry:5000/{model}:v1",
+		Subcommands: []*step.Command{process.InstallCommand()},
+		Example:     "model-image --strategy dockerfile --model-dir models/news_classifier --tag registry:5000/{model}:v1 --push registry:5000/{model}:v1",
 		Flags: func(fs *pflag.FlagSet) {
 			fs.StringVar(&build.Strategy, "strategy", Dockerfile, "how the image is built: make, dockerfile, s2i, none")
 			fs.StringVar(&build.Dir, "model-dir", ".", "the model's directory; its name is what {model} stands for in references, with - for _")

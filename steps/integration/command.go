@@ -3,14 +3,12 @@ package integration
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/model-delivery/model-delivery/steps/image"
+	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -19,7 +17,7 @@ func Command(steps Steps) *step.Command {
 	return &step.Command{
 		Name:        "kind-integration",
 		Short:       "prove a model in a throw-away KIND cluster",
-		Subcommands: []*step.Command{runCommand(steps), installCommand()},
+		Subcommands: []*step.Command{runCommand(steps), process.InstallCommand()},
 	}
 }
 
@@ -64,8 +62,8 @@ func (o *Options) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Name, "name", "", "the cluster's name, which nothing else may have (default: one made up)")
 	fs.StringVar(&o.KindConfig, "kind-config", "integration/kind_config.yaml", "kind's configuration, in the model's directory; used if it is there")
 	fs.StringVar(&o.NodeImage, "node-image", "", "image of the cluster's nodes (default: kind's choice)")
-	fs.StringArrayVar(&o.Mirrors, "registry-mirror", nil, "registry that the nodes reach elsewhere, as REGISTRY=URL, or HOST:PORT without TLS; repeatable")
-	fs.StringArrayVar(&o.Setup, "setup", nil, "set-up file to install instead of the model's integration/setup.yaml; repeatable")
+	fs.StringSliceVar(&o.Mirrors, "registry-mirror", nil, "registries that the nodes reach elsewhere, as REGISTRY=URL, or HOST:PORT without TLS, with commas between")
+	fs.StringSliceVar(&o.Setup, "setup", nil, "set-up files to install instead of the model's integration/setup.yaml, with commas between")
 	fs.StringVar(&o.Manifests, "manifests", "charts", "directory of the manifests, in the model's directory; used if it is there")
 	fs.StringVar(&o.Checks, "checks", "integration/predictions.yaml", "prediction checks, in the model's directory; used if they are there")
 	fs.StringVar(&o.Namespace, "namespace", "default", "namespace that the model is deployed to")
@@ -104,52 +102,4 @@ func (o Outcome) report(rt *step.Runtime) error {
 		return nil
 	}
 	return step.WithExitCode(fmt.Errorf("the phase %s failed; its own lines above, marked [%s], say why", o.FailedPhase, o.FailedPhase), o.ExitCode)
-}
-
-// installCommand copies the binary, so that a container of another image can
-// run it: the model's tests need the model's builder image.
-func installCommand() *step.Command {
-	var to string
-	return &step.Command{
-		Name:  "install",
-		Short: "copy this executable, for a container of another image",
-		Flags: func(fs *pflag.FlagSet) {
-			fs.StringVar(&to, "to", "", "path of the copy")
-		},
-		Run: func(context.Context, *step.Runtime) error {
-			self, err := os.Executable()
-			if err != nil {
-				return step.Infraf("find this executable: %w", err)
-			}
-			if err := copyExecutable(self, to); err != nil {
-				return step.Infraf("copy this executable to %q: %w", to, err)
-			}
-			return nil
-		},
-	}
-}
-
-func copyExecutable(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.CreateTemp(filepath.Dir(to), ".install-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(out.Name()) // fails once it is renamed
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	if err := out.Chmod(0o755); err != nil {
-		out.Close()
-		return err
-	}
-	if err := out.Close(); err != nil {
-		return err
-	}
-	return os.Rename(out.Name(), to)
 }

@@ -265,7 +265,7 @@ func (r *run) outcome(ctx context.Context, took time.Duration, cleanup bool) Out
 		o.FailedPhase, o.ExitCode = "cluster", step.ExitInfra
 	}
 	if o.ImageDigest = r.journal.result("push", "IMAGE_DIGEST"); o.ImageDigest != "" && o.FailedPhase == "" {
-		o.Release = model.Release{Model: r.Model, Image: r.Image + "@" + o.ImageDigest, Source: r.SourceCommit}.String()
+		o.Release = model.Release{Model: r.Model, Image: r.Image + "@" + o.ImageDigest, Deployment: r.deploy.Name, Source: r.SourceCommit}.String()
 	}
 	fmt.Fprintf(r.out, "phases: %s; total %.1fs\n", r.journal.String(), took.Seconds())
 	return o

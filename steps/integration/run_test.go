@@ -167,7 +167,7 @@ func TestAllPhases(t *testing.T) {
 	for name, value := range map[string]string{
 		"outcome": "success", "failed-phase": "", "cleanup": "success", "node-image": "node@" + digest, "passed": "9", "failed": "0",
 		"IMAGE_URL": "registry:5000/news-classifier:v1", "IMAGE_DIGEST": digest,
-		"release": "news_classifier=registry:5000/news-classifier:v1@" + digest + ";source=0123456",
+		"release": "news_classifier=registry:5000/news-classifier:v1@" + digest + ";deployment=news;source=0123456",
 	} {
 		if results[name] != value {
 			t.Errorf("result %s is %q, want %q", name, results[name], value)

@@ -37,8 +37,8 @@ func showCommand() *step.Command {
 	return &step.Command{
 		Name:  "show",
 		Short: "print the parts of a release as results",
-		Long: `A release is one string: MODEL=IMAGE@sha256:DIGEST, then ;source=COMMIT (of the models repository) and ;commit=COMMIT (of the GitOps
-repository) where they are known. Every part can also be given by itself, and then comes first. Where the model's directory is at
+		Long: `A release is one string: MODEL=IMAGE@sha256:DIGEST, then ;deployment=NAME, ;source=COMMIT (of the models repository) and ;commit=COMMIT
+(of the GitOps repository) where they are known. Every part can also be given by itself, and then comes first. Where the model's directory is at
 hand, its SeldonDeployment tells the deployment's name and the container that the image is for.
 
 Results: release, model, model-dir, image, digest, container, image-pin (CONTAINER=IMAGE), deployment, source-commit, commit. Those not known are
@@ -74,6 +74,7 @@ func (o showOptions) run(rt *step.Runtime) error {
 	if err != nil {
 		return err
 	}
+	r.Deployment = cmp.Or(o.deployment, r.Deployment, found.Name, ReleaseName(r.Model))
 	container := cmp.Or(o.container, found.Container)
 	pin := r.Image
 	if container != "" && r.Image != "" {
@@ -91,7 +92,7 @@ func (o showOptions) run(rt *step.Runtime) error {
 	results.Set("digest", r.Digest())
 	results.Set("container", container)
 	results.Set("image-pin", pin)
-	results.Set("deployment", cmp.Or(o.deployment, found.Name, ReleaseName(r.Model)))
+	results.Set("deployment", r.Deployment)
 	results.Set("source-commit", r.Source)
 	results.Set("commit", r.Commit)
 	return nil

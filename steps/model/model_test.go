@@ -200,7 +200,7 @@ func TestParseRelease(t *testing.T) {
 	for _, want := range []model.Release{
 		{Model: "news_classifier", Image: image},
 		{Model: "news_classifier", Image: image, Source: commit},
-		{Model: "n", Image: "n@" + digest, Source: commit, Commit: commit},
+		{Model: "n", Image: "n@" + digest, Deployment: "d", Source: commit, Commit: commit},
 	} {
 		got, err := model.ParseRelease(want.String())
 		if err != nil || got != want || got.Digest() != digest {
@@ -209,7 +209,7 @@ func TestParseRelease(t *testing.T) {
 	}
 	for _, text := range []string{
 		"", "n", "n=", "n=image:tag", "=" + image, "N=" + image, "n=$(x)@" + digest, "n=" + image + "\n",
-		"n=" + image + ";source=main", "n=" + image + ";other=" + commit, "n=" + image + ";source=",
+		"n=" + image + ";source=main", "n=" + image + ";deployment=a/b", "n=" + image + ";other=" + commit, "n=" + image + ";source=",
 	} {
 		got, err := model.ParseRelease(text)
 		if step.ExitCode(err) != step.ExitInvalid {
@@ -273,7 +273,7 @@ func TestReleaseShow(t *testing.T) {
 	for _, name := range []string{"news_classifier", "news-classifier"} {
 		code, results, stderr := run(t, model.ReleaseCommand(), "show", "--repository-dir", repo.dir, "--release", name+"="+image+";source=0123456")
 		want := map[string]any{
-			"release": name + "=" + image + ";source=0123456", "model": "news-classifier", "model-dir": "models/news_classifier", "image": image,
+			"release": name + "=" + image + ";deployment=news;source=0123456", "model": "news-classifier", "model-dir": "models/news_classifier", "image": image,
 			"digest": digest, "container": "classifier", "image-pin": "classifier=" + image, "deployment": "news", "source-commit": "0123456", "commit": "",
 		}
 		for key := range want {
@@ -307,7 +307,7 @@ func TestReleaseFind(t *testing.T) {
 	merged := repo.git("rev-parse", "HEAD")
 
 	code, results, stderr := run(t, model.ReleaseCommand(), "find", "--repository-dir", repo.dir, "--before", staging)
-	want := "news=r/news:2@" + digest + ";source=1111111111111111111111111111111111111111;commit=" + merged
+	want := "news=r/news:2@" + digest + ";deployment=news;source=1111111111111111111111111111111111111111;commit=" + merged
 	if got, _ := results["releases"].([]any); code != 0 || len(got) != 1 || got[0] != want || results["count"] != "1" {
 		t.Errorf("exit code %d, results %v, want %s (%s)", code, results, want, stderr)
 	}

@@ -59,7 +59,7 @@ func FindPromoted(ctx context.Context, o PromotedOptions) ([]Release, error) {
 		if err != nil {
 			return nil, err
 		}
-		release := Release{Model: name, Image: deployment.Image, Commit: after}
+		release := Release{Model: name, Image: deployment.Image, Deployment: deployment.Name, Commit: after}
 		if !imageRule.MatchString(release.Image) {
 			return nil, step.Invalidf("%s/%s: image %q is not pinned by digest", o.Path, name, release.Image)
 		}
