@@ -82,6 +82,7 @@ func New(remote string, options Options) (*Client, error) {
 	c.set("maintenance.auto", "false")
 	c.set("init.defaultBranch", "main")
 	c.set("advice.detachedHead", "false")
+	c.set("advice.pushUpdateRejected", "false")
 	c.set("protocol.version", "2")
 	if options.UntrustedTree {
 		c.set("core.symlinks", "false")
