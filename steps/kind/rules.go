@@ -125,7 +125,7 @@ var rules = []rule{
 	},
 	{
 		cause: "out-of-memory",
-		need:  []need{find(anywhere, `(?i)oom-kill|OOMKilled|out of memory|Memory cgroup out of memory|signal: killed|exit (code|status) 137`)},
+		need:  []need{find(anywhere, `(?i)oom-kill|OOMKilled|Memory cgroup out of memory`)},
 		text:  "something in the cluster was killed for lack of memory",
 		hint:  "give the daemon's container at least 3 GiB, or leave out what the cluster does not need",
 	},

@@ -26,17 +26,27 @@ type session struct {
 	logger   *kindLogger
 }
 
-// open resolves the target. It does not talk to the daemon yet.
+// open resolves the target and points the docker command at it. It does not
+// talk to the daemon yet.
 func open(target Target) (*session, error) {
+	s, err := connect(target)
+	if err != nil {
+		return nil, err
+	}
+	if err := useEndpoint(s.endpoint); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func connect(target Target) (*session, error) {
 	target = target.withDefaults()
 	if err := target.check(); err != nil {
 		return nil, err
 	}
 	cli, endpoint, err := docker.Connect(target.Host, target.Getenv)
 	if err != nil {
-		return nil, err
-	}
-	if err := useEndpoint(endpoint); err != nil {
 		return nil, err
 	}
 	s := &session{Target: target, endpoint: endpoint, docker: cli}

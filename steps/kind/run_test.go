@@ -1,0 +1,90 @@
+package kind
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// runOnly runs a command as Run does once its cluster is there.
+func runOnly(ctx context.Context, t *testing.T, o RunOptions) (RunResult, string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	o.Options.Target = o.Options.Target.withDefaults()
+	o.Kubeconfig, o.Stdout, o.Stderr = "/the/kubeconfig", &out, &out
+	result := RunResult{ExitCode: -1}
+	err := o.command(ctx, &result)
+	return result, out.String(), err
+}
+
+func TestRunCommand(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, script string
+		want         int
+		out          string
+	}{
+		{"success", "echo $KUBECONFIG", 0, "/the/kubeconfig\n"},
+		{"failure", "echo no; exit 7", 7, "no\n"},
+		{"signal", "kill -9 $$", 137, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			result, out, err := runOnly(t.Context(), t, RunOptions{Command: []string{"sh", "-c", tc.script}})
+			if result.ExitCode != tc.want || step.ExitCode(err) != tc.want || out != tc.out {
+				t.Errorf("exit code %d (%d of the error), output %q, %v", result.ExitCode, step.ExitCode(err), out, err)
+			}
+		})
+	}
+}
+
+// A command that is told to stop gets a chance; what it started ends with it.
+func TestRunCommandStops(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(300*time.Millisecond, func() { cancel(errors.New("told to")) })
+	start := time.Now()
+	_, out, err := runOnly(ctx, t, RunOptions{Command: []string{"sh", "-c", "trap 'echo bye; exit 0' TERM; sleep 60 & wait"}})
+	if took := time.Since(start); took > 3*time.Second || err == nil || !strings.Contains(err.Error(), "told to") || out != "bye\n" {
+		t.Errorf("got %v after %s, output %q", err, took, out)
+	}
+}
+
+func TestRunCommandTimesOut(t *testing.T) {
+	t.Parallel()
+	_, _, err := runOnly(t.Context(), t, RunOptions{Command: []string{"sleep", "60"}, CommandTimeout: 200 * time.Millisecond})
+	if err == nil || !strings.Contains(err.Error(), "timeout of 200ms") || step.ExitCode(err) != step.ExitFailed {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCommandRefusesBadInput(t *testing.T) {
+	t.Parallel()
+	getenv := func(string) string { return "" }
+	for _, args := range [][]string{
+		{"create", "--name", "Not-A-Name"},
+		{"create", "--timeout", "0s"},
+		{"create", "--retries", "-1"},
+		{"create", "--config", "/no/such/file"},
+		{"create", "--source", "somewhere"},
+		{"create", "--registry-mirror", "a b"},
+		{"load"},
+		{"load", "--image", "x", "--source", "somewhere"},
+		{"logs"},
+		{"run"},
+		{"run", "--", "no-such-command-here"},
+		{"delete", "--name", ".."},
+		{"frobnicate"},
+	} {
+		var stderr bytes.Buffer
+		if code := step.Execute(t.Context(), Command(), append(args, "--results-dir", t.TempDir()), getenv, io.Discard, &stderr); code != step.ExitInvalid {
+			t.Errorf("%v: exit code %d: %s", args, code, stderr.String())
+		}
+	}
+}
