@@ -108,6 +108,9 @@ func check(obj *unstructured.Unstructured) error {
 	case obj.GetName() == "" && obj.GetGenerateName() == "":
 		return fmt.Errorf("%s has no metadata.name", obj.GetKind())
 	}
+	if _, _, err := unstructured.NestedString(obj.Object, "metadata", "namespace"); err != nil {
+		return fmt.Errorf("%s: metadata.namespace is no text (YAML reads no, yes, on, off, y and n as truth values: quote them)", obj.GetName())
+	}
 	return nil
 }
 
