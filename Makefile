@@ -18,6 +18,15 @@ test: lint test-race ## every test
 test-unit: ## the inner loop: unit tests and checks of the YAML
 	$(GO) test ./...
 
+.PHONY: demo
+demo: ## start the local platform and deliver a model through it
+	$(GO) run ./test/platform up $(PLATFORM_FLAGS)
+	$(GO) run ./test/demo $(DEMO_FLAGS)
+
+.PHONY: demo-down
+demo-down: ## stop what the demo started
+	$(GO) run ./test/platform down $(PLATFORM_FLAGS)
+
 .PHONY: test-race
 test-race:
 	$(GO) test -race ./...

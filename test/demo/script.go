@@ -18,7 +18,7 @@ func (s *script) deliver(ctx context.Context, commit string) error {
 		switch delivery.PipelineTask(task) {
 		case "unit-test":
 			s.say("2. unit tests in the builder image: %s (%s)", outcome, seconds(task))
-		case "integration":
+		case "integration-test":
 			s.say("3. integration in KIND: %s (%s)", outcome, seconds(task))
 			if digest := delivery.Result(task, "IMAGE_DIGEST"); digest != "" {
 				s.say("4. image pushed: %s@%s", delivery.Result(task, "IMAGE_URL"), digest)
@@ -29,7 +29,7 @@ func (s *script) deliver(ctx context.Context, commit string) error {
 			s.say("   staging promoted by commit %.12s (%s)", s.summary.StagingCommit, seconds(task))
 		case "wait-staging":
 			s.say("   staging is live: %s (%s)", outcome, seconds(task))
-		case "predict-staging":
+		case "check-staging":
 			s.say("   prediction checks in staging: %s (%s)", outcome, seconds(task))
 			return s.count("staging", task)
 		case "promote-production":
@@ -89,7 +89,7 @@ func (s *script) release(ctx context.Context, commit string) error {
 	s.say("6. merged pull request %d as %.12s", pull.Index, merge)
 	err = s.follow(ctx, "model-verification", merge, func(task *pipelinev1.TaskRun) error {
 		s.say("   %s: %s (%s)", delivery.PipelineTask(task), delivery.Reason(&task.Status), seconds(task))
-		if delivery.PipelineTask(task) == "predict" {
+		if delivery.PipelineTask(task) == "check" {
 			return s.count("production", task)
 		}
 		return nil

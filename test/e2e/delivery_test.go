@@ -99,7 +99,7 @@ func TestDelivery(t *testing.T) {
 				return text + "\n\ndef test_that_fails():\n    assert False, \"broken on purpose\"\n"
 			})
 		}},
-		{"wrong predictions stop the delivery", "integration", func(r *delivery.ModelsRepo) error {
+		{"wrong predictions stop the delivery", "integration-test", func(r *delivery.ModelsRepo) error {
 			return r.Edit(filepath.Join("models", model, "integration", "predictions.yaml"), func(text string) string {
 				return strings.Replace(text, "expect: {data: {ndarray: [2]}}", "expect: {data: {ndarray: [0]}}", 1)
 			})
@@ -132,7 +132,7 @@ func delivered(t *testing.T, s *delivery.Session) {
 		logs, err := s.Runs.FailureLogs(t.Context(), run.Name, 80)
 		t.Fatalf("run %s: %s, %v\n%s", run.Name, delivery.Reason(&run.Status), err, logs)
 	}
-	digest := delivery.Result(tasks["integration"], "IMAGE_DIGEST")
+	digest := delivery.Result(tasks["integration-test"], "IMAGE_DIGEST")
 	if !strings.HasPrefix(digest, "sha256:") {
 		t.Fatalf("the integration's image digest is %q", digest)
 	}
