@@ -5,7 +5,7 @@ package base
 
 import (
 	"context"
-	_ "embed"
+	"embed"
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,26 +17,42 @@ import (
 
 // Components returns the base components in the order they are started.
 func Components() []local.Component {
-	return []local.Component{engineComponent{}, registry{}, images{}}
+	return []local.Component{engineComponent{}, registry{}, images{}, nodeImage{}, cluster{}}
 }
 
-// Sources of the small programs that go into images. They are built like any
-// other tool, in modules of their own.
-var (
-	//go:embed pause/main.go
-	pauseSource string
-	//go:embed nodecni/main.go
-	nodecniSource string
-	//go:embed kube/kube.go
-	kubeSource string
-)
+// sources are the small programs that go into images, in directories of their
+// own. They are built like any other tool, in modules of their own.
+//
+//go:embed pause/main.go nodeagent/*.go kube/kube.go
+var sources embed.FS
 
-// smallPrograms returns the directory of pause and nodecni.
+// sourcesOf returns the files of some of the directories.
+func sourcesOf(directories ...string) (map[string]string, error) {
+	files := map[string]string{}
+	for _, directory := range directories {
+		entries, err := sources.ReadDir(directory)
+		if err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			data, err := sources.ReadFile(directory + "/" + entry.Name())
+			if err != nil {
+				return nil, err
+			}
+			files[directory+"/"+entry.Name()] = string(data)
+		}
+	}
+	return files, nil
+}
+
+// smallPrograms returns the directory of pause and nodeagent.
 func smallPrograms(ctx context.Context, env *local.Env) (string, error) {
+	files, err := sourcesOf("pause", "nodeagent")
+	if err != nil {
+		return "", err
+	}
 	return env.GoTool(ctx, gobuild.Tool{
-		Name: "node-programs", Version: "1",
-		Files:    map[string]string{"pause/main.go": pauseSource, "nodecni/main.go": nodecniSource},
-		Packages: []string{"./pause", "./nodecni"},
+		Name: "node-programs", Version: "1", Files: files, Packages: []string{"./pause", "./nodeagent"},
 	})
 }
 

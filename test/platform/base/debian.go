@@ -30,25 +30,25 @@ func debianWith(ctx context.Context, env *local.Env, name string, packages ...st
 	if err != nil || len(packages) == 0 {
 		return base, err
 	}
-	script := "set -e; export DEBIAN_FRONTEND=noninteractive\n" +
+	text := "set -e; export DEBIAN_FRONTEND=noninteractive\n" +
 		"apt-get update\n" +
 		"apt-get install --yes --no-install-recommends " + strings.Join(packages, " ") + "\n" +
 		"rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* /var/lib/dpkg/*-old /run/*\n"
-	return withScript(ctx, env, base, "debian-"+name, script)
+	return withScript(ctx, env, base, "debian-"+name, text)
 }
 
 // withScript returns base with one more layer: what a shell script changes when
 // it runs as root in a container.
-func withScript(ctx context.Context, env *local.Env, base v1.Image, name, script string) (v1.Image, error) {
+func withScript(ctx context.Context, env *local.Env, base v1.Image, name, text string) (v1.Image, error) {
 	digest, err := base.Digest()
 	if err != nil {
 		return nil, err
 	}
-	key := cache.Key("image-"+name+"-"+versions.Debian, digest.String(), script)
+	key := cache.Key("image-"+name+"-"+versions.Debian, digest.String(), text)
 	return image.Cached(ctx, env.Cache, key, func(scratch string) (v1.Image, error) {
 		env.Logf("install packages into the image %s", name)
 		archive := filepath.Join(scratch, "layer.tar")
-		if err := runScript(ctx, env, base, name, script, archive); err != nil {
+		if err := runScript(ctx, env, script{base: base, name: name, text: text}, archive); err != nil {
 			return nil, err
 		}
 		layer, err := image.TarLayer(archive, false)
@@ -59,27 +59,37 @@ func withScript(ctx context.Context, env *local.Env, base v1.Image, name, script
 	})
 }
 
-// runScript runs the script in a container of base and writes what it changed
-// to the tar archive at out.
-func runScript(ctx context.Context, env *local.Env, base v1.Image, label, script, out string) error {
+// script is shell text to run as root in a container.
+type script struct {
+	base       v1.Image
+	name       string
+	text       string
+	privileged bool
+	binds      []string
+}
+
+// runScript runs the script and writes what it changed in its container to the
+// tar archive at out.
+func runScript(ctx context.Context, env *local.Env, s script, out string) error {
 	engine, err := env.Docker()
 	if err != nil {
 		return err
 	}
-	digest, err := base.Digest()
+	digest, err := s.base.Digest()
 	if err != nil {
 		return err
 	}
 	from := "model-delivery/build-base:" + digest.Hex[:12]
-	to := "model-delivery/build-" + label + ":" + digest.Hex[:12]
-	if err := loadImage(ctx, engine, from, base); err != nil {
+	to := "model-delivery/build-" + s.name + ":" + digest.Hex[:12]
+	if err := loadImage(ctx, engine, from, s.base); err != nil {
 		return err
 	}
 	created, err := engine.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
-			Image: from, Entrypoint: []string{"sh", "-c"}, Cmd: []string{script}, User: "0",
+			Image: from, Entrypoint: []string{"sh", "-c"}, Cmd: []string{s.text}, User: "0",
 			Labels: map[string]string{docker.Label: "build"},
 		},
+		HostConfig: &container.HostConfig{Privileged: s.privileged, Binds: s.binds},
 	})
 	if err != nil {
 		return err
@@ -94,7 +104,7 @@ func runScript(ctx context.Context, env *local.Env, base v1.Image, label, script
 		return err
 	case result := <-wait.Result:
 		if result.StatusCode != 0 {
-			return fmt.Errorf("install packages into the image %s: exit code %d; it wrote:\n%s", label, result.StatusCode, lastLines(ctx, engine, created.ID))
+			return fmt.Errorf("install packages into the image %s: exit code %d; it wrote:\n%s", s.name, result.StatusCode, lastLines(ctx, engine, created.ID))
 		}
 	}
 	if _, err := engine.ContainerCommit(ctx, created.ID, client.ContainerCommitOptions{Reference: to}); err != nil {
