@@ -84,6 +84,8 @@ func (e evidence) context(cause string) []string {
 	case strings.HasPrefix(cause, "inotify"), strings.HasPrefix(cause, "node-boot"), strings.HasPrefix(cause, "out-of-memory"),
 		strings.HasPrefix(cause, "control-plane"), strings.HasPrefix(cause, "cgroup"), strings.HasPrefix(cause, "node-exited"):
 		return e.facts
+	case cause == "not-ready":
+		return errorLines(e.kubelet, 4)
 	case cause == "daemon-gone":
 		return tailLines(e.daemon, 15)
 	}
@@ -103,6 +105,14 @@ func (e evidence) summary() []string {
 	return lines
 }
 
+var kubeletError = regexp.MustCompile(`^E\d{4} `)
+
+// errorLines returns the last errors of the kubelet, shortened.
+func errorLines(kubelet string, n int) []string {
+	lines := matching(kubelet, kubeletError)
+	return lines[max(0, len(lines)-n):]
+}
+
 func tailLines(text string, n int) []string {
 	if text = strings.TrimSpace(text); text == "" {
 		return nil
@@ -116,26 +126,31 @@ func matchingLines(text string, pattern *regexp.Regexp) []string {
 	if !pattern.MatchString(text) {
 		return nil
 	}
+	found := matching(text, pattern)
+	if len(found) == 0 { // matched across lines
+		return []string{strings.TrimSpace(firstLine(pattern.FindString(text)))}
+	}
+	return found[:min(len(found), maxEvidenceLines)]
+}
+
+// matching returns the distinct lines that match, shortened.
+func matching(text string, pattern *regexp.Regexp) []string {
 	var found []string
 	seen := map[string]bool{}
 	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); !pattern.MatchString(line) || seen[line] {
+		if line = strings.TrimSpace(line); seen[line] || !pattern.MatchString(line) {
 			continue
 		}
 		seen[line] = true
-		if len(line) > 300 {
-			line = line[:300] + "…"
+		if len(line) > maxLine {
+			line = line[:maxLine] + "…"
 		}
-		if found = append(found, line); len(found) == maxEvidenceLines {
-			break
-		}
-	}
-	if found == nil {
-		found = []string{} // matched across lines
-		found = append(found, strings.TrimSpace(firstLine(pattern.FindString(text))))
+		found = append(found, line)
 	}
 	return found
 }
+
+const maxLine = 300 // bytes of a line that is shown as evidence
 
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")

@@ -1,6 +1,7 @@
 package kind
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -22,8 +23,9 @@ func (f *Failure) Error() string {
 	if f.Err != nil {
 		text += ": " + commandError(f.Err).Error()
 	}
-	if len(f.Evidence) > 0 {
-		text += "\n  evidence:\n    " + strings.Join(f.Evidence, "\n    ")
+	lines := slices.DeleteFunc(slices.Clone(f.Evidence), func(line string) bool { return strings.Contains(text, line) })
+	if len(lines) > 0 {
+		text += "\n  evidence:\n    " + strings.Join(lines, "\n    ")
 	}
 	return text
 }

@@ -37,8 +37,8 @@ apiServer:
 // serviceSubnets and podSubnets are tried in order when kind's default clashes
 // with the outer cluster and the configuration does not say.
 var (
-	serviceSubnets = []string{"10.96.0.0/16", "10.112.0.0/16", "10.208.0.0/16", "172.30.0.0/16"}
-	podSubnets     = []string{"10.244.0.0/16", "10.124.0.0/16", "10.220.0.0/16", "172.29.0.0/16"}
+	serviceSubnets = []string{"10.96.0.0/16", "10.112.0.0/16", "10.208.0.0/16", "10.176.0.0/16"}
+	podSubnets     = []string{"10.244.0.0/16", "10.124.0.0/16", "10.220.0.0/16", "10.188.0.0/16"}
 )
 
 // fit changes a configuration to suit its circumstances, where it leaves

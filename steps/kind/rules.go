@@ -225,6 +225,12 @@ var rules = []rule{
 		hint:  "disableDefaultCNI leaves the network to you: leave it out, or use a node image that brings its own in /etc/cni/net.d",
 	},
 	{
+		cause: "pod-network",
+		need:  []need{find(fromErr, `did not become ready`), find(fromKubelet, `failed to setup network for sandbox`)},
+		text:  "the node's network plugin cannot give pods a network",
+		hint:  "the plugin that these lines name is missing or does not work in the node image: use another node image",
+	},
+	{
 		cause: "not-ready", transient: false,
 		need: []need{find(fromErr, `did not become ready`)},
 		text: "the control plane runs, but the cluster did not become ready in time",
