@@ -349,3 +349,11 @@ func failed(flag any) bool {
 	f, ok := value.Float(flag)
 	return ok && f == 1
 }
+
+// ReadData reads the data of a Seldon message in its JSON form: which kind of
+// array it has, and its values as nested arrays.
+func ReadData(data map[string]any) (kind string, v any, err error) {
+	m := &Message{}
+	err = m.readData(data)
+	return m.Kind, m.Value, err
+}

@@ -1,0 +1,103 @@
+package predict
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/model-delivery/model-delivery/steps/seldonclient"
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
+)
+
+// rowsOf splits an answer into one value for each row that was sent.
+func rowsOf(m *seldonclient.Message, output string) ([]any, error) {
+	v := m.Value
+	if m.Kind == "outputs" && (output != "" || len(m.Outputs) != 1) {
+		i := slices.IndexFunc(m.Outputs, func(t seldonclient.Tensor) bool { return t.Name == output })
+		if i < 0 {
+			names := []string{}
+			for _, t := range m.Outputs {
+				names = append(names, t.Name)
+			}
+			return nil, fmt.Errorf("there is no output %q; there are %q", output, names)
+		}
+		v = m.Outputs[i].Value
+	}
+	if object, ok := v.(map[string]any); ok && m.Kind == "jsonData" && len(object) == 1 {
+		for _, inner := range object {
+			v = inner
+		}
+	}
+	list, ok := v.([]any)
+	if !ok {
+		return nil, fmt.Errorf("the answer is %s, not one value for each row", value.Kind(v))
+	}
+	return list, nil
+}
+
+// classOf is the class that a row of an answer stands for: a label or an index
+// as it is, the largest of several scores by its place. names are the classes.
+func classOf(row any, names []string) (string, error) {
+	for {
+		list, ok := row.([]any)
+		if !ok {
+			return labelOf(row, names)
+		}
+		if len(list) == 1 {
+			row = list[0]
+			continue
+		}
+		best, at := math.Inf(-1), -1
+		for i, item := range list {
+			f, ok := value.Float(item)
+			if !ok || math.IsNaN(f) {
+				return "", fmt.Errorf("%s has no largest score", value.String(row, 100))
+			}
+			if f > best || at < 0 {
+				best, at = f, i
+			}
+		}
+		if at < 0 {
+			return "", fmt.Errorf("a row is empty")
+		}
+		return labelOf(float64(at), names)
+	}
+}
+
+// labelOf is the name of a class: a whole number is an index where names are
+// known, and else its own name.
+func labelOf(v any, names []string) (string, error) {
+	switch x := v.(type) {
+	case string:
+		return x, nil
+	case []byte:
+		return string(x), nil
+	case bool:
+		return strconv.FormatBool(x), nil
+	case nil:
+		return "", fmt.Errorf("a class is missing")
+	}
+	f, ok := value.Float(v)
+	if !ok {
+		return "", fmt.Errorf("%s is no class", value.String(v, 100))
+	}
+	if f == math.Trunc(f) && f >= 0 && int(f) < len(names) {
+		return names[int(f)], nil
+	}
+	return value.String(v, 60), nil
+}
+
+// classNames are the names of the classes: those that the checks give, else
+// those that the answer carries for its columns.
+func classNames(given []string, m *seldonclient.Message, rows []any) []string {
+	if len(given) > 0 {
+		return given
+	}
+	if len(rows) > 0 {
+		if list, ok := rows[0].([]any); ok && len(list) == len(m.Names) && len(list) > 1 {
+			return m.Names
+		}
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// JSON is the report as indented JSON.
+func (r *Report) JSON() ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return nil, fmt.Errorf("encode the report: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// Write writes report.json, junit.xml, report.md and report.html into dir,
+// which is made where it is absent. clean takes secrets out of each.
+func (r *Report) Write(dir string, clean func(string) string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make the directory for reports: %w", err)
+	}
+	data, err := r.JSON()
+	if err != nil {
+		return err
+	}
+	files := map[string]string{"report.json": string(data)}
+	for name, text := range files {
+		if err := replaceFile(filepath.Join(dir, name), clean(text)); err != nil {
+			return fmt.Errorf("write %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// replaceFile writes a file as a whole or not at all.
+func replaceFile(path, text string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = tmp.WriteString(text)
+	if err == nil {
+		err = tmp.Chmod(0o644)
+	}
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+	}
+	return err
+}

@@ -1,0 +1,231 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/predict/metrics"
+	"github.com/model-delivery/model-delivery/steps/predict/report"
+	"github.com/model-delivery/model-delivery/steps/seldonclient"
+)
+
+// Target is a deployment that is asked.
+type Target struct {
+	// Name tells several targets of one run apart; else empty.
+	Name string
+	// Options say how it is asked. Protocol and transport, where they are
+	// set, override those of the checks.
+	Options seldonclient.Options
+	// GRPCEndpoint is where calls over gRPC go; "": to Options' endpoint.
+	GRPCEndpoint string
+	// Images and ModelURIs are what the cluster says that the target runs.
+	Images, ModelURIs map[string]string
+}
+
+// Options says what is run and how.
+type Options struct {
+	File    *checks.File
+	Targets []Target
+	// Baseline is what comparisons are made with; nil: they are skipped.
+	Baseline *Target
+	// ReadyTimeout is how long a target is waited for that does not answer yet.
+	ReadyTimeout time.Duration
+	// Retries is how often a call is repeated that got no answer.
+	Retries int
+	// Concurrency is how many requests of different checks run side by side.
+	Concurrency int
+	// Only, when it is not nil, picks checks by name.
+	Only *regexp.Regexp
+	// Secrets is given text that is shown, and takes secrets out of it.
+	Secrets func(string) string
+	// Log gets lines of progress.
+	Log func(format string, args ...any)
+}
+
+// Run runs the checks and returns what came of them. The error says that they
+// could not be run at all.
+func Run(ctx context.Context, o Options) (*report.Report, error) {
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	if o.Secrets == nil {
+		o.Secrets = func(s string) string { return s }
+	}
+	if o.Concurrency < 1 {
+		o.Concurrency = 1
+	}
+	r := &runner{options: o, report: &report.Report{File: o.File.Path, Digest: o.File.Digest, Started: time.Now().UTC().Truncate(time.Millisecond)}}
+	defer r.close()
+	start := time.Now()
+	for _, t := range o.Targets {
+		if err := r.target(ctx, t); err != nil {
+			return nil, err
+		}
+	}
+	r.report.Seconds = time.Since(start).Seconds()
+	r.sum()
+	r.report.Close()
+	return r.report, ctx.Err()
+}
+
+type runner struct {
+	options  Options
+	report   *report.Report
+	sessions []*session
+	baseline *session
+}
+
+func (r *runner) close() {
+	for _, s := range r.sessions {
+		s.close()
+	}
+	if r.baseline != nil {
+		r.baseline.close()
+	}
+}
+
+// selected are the checks that are to run.
+func (r *runner) selected() []*checks.Check {
+	var out []*checks.Check
+	for _, c := range r.options.File.Checks {
+		if r.options.Only == nil || r.options.Only.MatchString(c.Name) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// target runs every check against one target.
+func (r *runner) target(ctx context.Context, t Target) error {
+	s := newSession(r.options, t)
+	r.sessions = append(r.sessions, s)
+	selected := r.selected()
+	if len(selected) == 0 {
+		return fmt.Errorf("no check is named so")
+	}
+	// What cannot be asked at all is wrong input, not a failed check.
+	for _, c := range selected {
+		if err := s.prepares(c); err != nil {
+			return &InputError{Err: fmt.Errorf("%s:%d: check %q: %w", r.options.File.Path, c.Line, c.Name, err)}
+		}
+	}
+	waited, notReady := s.ready(ctx, selected)
+	info := s.info(r.options.File.Defaults)
+	info.ReadySeconds = waited.Seconds()
+	r.report.Targets = append(r.report.Targets, info)
+	results := make([]report.Check, len(selected))
+	for i, c := range selected {
+		results[i] = report.Check{Name: c.Name, Target: t.Name, Kind: c.Kind(), Line: c.Line}
+	}
+	if notReady != nil {
+		for i := range results {
+			results[i].Findings = []report.Finding{{Stage: report.NotReady, Message: notReady.Error()}}
+			results[i].Settle()
+		}
+		r.report.Checks = append(r.report.Checks, results...)
+		return ctx.Err()
+	}
+	r.all(ctx, s, selected, results)
+	r.report.Checks = append(r.report.Checks, results...)
+	return nil
+}
+
+// all runs the checks. Requests run side by side; what measures time or sends
+// much runs alone, in the file's order.
+func (r *runner) all(ctx context.Context, s *session, selected []*checks.Check, results []report.Check) {
+	var group sync.WaitGroup
+	work := make(chan int)
+	for range min(r.options.Concurrency, len(selected)) {
+		group.Go(func() {
+			for i := range work {
+				r.one(ctx, s, selected[i], &results[i])
+			}
+		})
+	}
+	for i, c := range selected {
+		if c.Kind() == "request" {
+			work <- i
+		}
+	}
+	close(work)
+	group.Wait()
+	for i, c := range selected {
+		if c.Kind() != "request" {
+			r.options.Log("%s: %s", c.Name, describe(c))
+			r.one(ctx, s, c, &results[i])
+		}
+	}
+}
+
+func describe(c *checks.Check) string {
+	switch {
+	case c.Load != nil && c.Load.Rate > 0:
+		return fmt.Sprintf("load of %.4g/s for %s", c.Load.Rate, c.Load.Duration)
+	case c.Load != nil:
+		return fmt.Sprintf("load of %d at a time for at most %s", c.Load.Concurrency, c.Load.Duration)
+	case c.Dataset != nil:
+		return "dataset " + c.Dataset.File.Path
+	case c.Contract != nil:
+		return "contract " + c.Contract.File
+	}
+	return "comparison with the baseline"
+}
+
+// one runs one check.
+func (r *runner) one(ctx context.Context, s *session, c *checks.Check, out *report.Check) {
+	start := time.Now()
+	if err := ctx.Err(); err != nil {
+		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "not run: the time for all checks is over"})
+	} else {
+		switch c.Kind() {
+		case "request":
+			s.request(ctx, c, out)
+		case "dataset":
+			s.dataset(ctx, c, out)
+		case "load":
+			s.load(ctx, c, out)
+		case "contract":
+			s.contract(ctx, c, out)
+		case "compare":
+			r.compare(ctx, s, c, out)
+		}
+	}
+	out.Seconds = time.Since(start).Seconds()
+	if out.Outcome != report.Skipped {
+		out.Settle()
+	}
+}
+
+// sum fills in accuracy and the 95th percentile.
+func (r *runner) sum() {
+	all := &metrics.Latencies{}
+	var load *report.Latency
+	for i := range r.report.Checks {
+		c := &r.report.Checks[i]
+		if d := c.Dataset; d != nil && d.Accuracy != nil && (r.report.Accuracy == nil || *d.Accuracy < *r.report.Accuracy) {
+			r.report.Accuracy = d.Accuracy
+		}
+		if c.Load != nil && c.Latency != nil && (load == nil || c.Latency.P95 > load.P95) {
+			load = c.Latency
+		}
+	}
+	for _, s := range r.sessions {
+		all.Merge(&s.latencies)
+	}
+	if load == nil {
+		load = report.NewLatency(all)
+	}
+	if load != nil {
+		r.report.P95 = &load.P95
+	}
+}
+
+// InputError says that a check cannot be asked as it is written.
+type InputError struct{ Err error }
+
+func (e *InputError) Error() string { return e.Err.Error() }
+func (e *InputError) Unwrap() error { return e.Err }

@@ -1,0 +1,151 @@
+package predict
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/predict/metrics"
+	"github.com/model-delivery/model-delivery/steps/predict/report"
+)
+
+// maxConfusion is how many classes a confusion matrix is drawn of.
+const maxConfusion = 50
+
+// maxScores is how many classes are listed one by one.
+const maxScores = 200
+
+// finish writes down what was measured and holds it against the expectations.
+func (s *scorer) finish(out *report.Check) {
+	out.Findings = append(out.Findings, s.findings...)
+	out.Flakes = s.flakes
+	out.Latency = report.NewLatency(&s.latencies)
+	d := &report.Dataset{Rows: s.rows, Wrong: s.wrong}
+	out.Dataset = d
+	var parts []string
+	if s.classes.Total() > 0 {
+		accuracy := s.classes.Accuracy()
+		d.Accuracy = &accuracy
+		d.Macro = map[string]float64{}
+		for _, name := range []string{"precision", "recall", "f1"} {
+			d.Macro[name] = s.classes.Average(name, "macro")
+		}
+		d.Classes = s.classes.Scores()
+		if len(d.Classes) > maxScores {
+			d.Classes = d.Classes[:maxScores]
+		}
+		if names, counts := s.classes.Confusion(maxConfusion); names != nil {
+			d.Confusion = &report.Confusion{Names: names, Counts: counts}
+		}
+		parts = append(parts, fmt.Sprintf("accuracy %.4g (%d of %d)", accuracy, s.classes.Total()-s.classes.Wrong(), s.classes.Total()))
+	}
+	if s.regression.Total() > 0 {
+		mae, rmse, r2 := s.regression.MAE(), s.regression.RMSE(), s.regression.R2()
+		d.MAE, d.RMSE, d.R2, d.Points = finite(mae), finite(rmse), finite(r2), s.regression.Points
+		parts = append(parts, fmt.Sprintf("mae %.4g, rmse %.4g, r2 %.4g over %d rows", mae, rmse, r2, s.regression.Total()))
+	}
+	if len(parts) == 0 {
+		parts = append(parts, fmt.Sprintf("%d rows", s.rows))
+	}
+	if out.Latency != nil {
+		parts = append(parts, fmt.Sprintf("p95 %.4g ms", out.Latency.P95))
+	}
+	out.Summary = strings.Join(parts, ", ")
+	if s.rows == 0 && len(s.findings) == 0 {
+		out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: "the dataset has no rows"})
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.check.Expect.Metrics)) {
+		s.hold(name, s.check.Expect.Metrics[name], out)
+	}
+	holdLatencies(s.check, &s.latencies, out)
+}
+
+// finite is f for a report; nil for what JSON has no number for.
+func finite(f float64) *float64 {
+	if f-f != 0 {
+		return nil
+	}
+	return &f
+}
+
+// measured is the value of a metric.
+func (s *scorer) measured(name, average string) float64 {
+	switch name {
+	case "accuracy":
+		return s.classes.Accuracy()
+	case "mae":
+		return s.regression.MAE()
+	case "rmse":
+		return s.regression.RMSE()
+	case "r2":
+		return s.regression.R2()
+	case "mismatches":
+		return float64(s.mismatches)
+	}
+	return s.classes.Average(name, average)
+}
+
+// hold holds one metric against its bounds, over all and by class.
+func (s *scorer) hold(name string, m *checks.Metric, out *report.Check) {
+	if m == nil {
+		return
+	}
+	fail := func(what string, got float64, bounds *checks.Range) {
+		out.Findings = append(out.Findings, report.Finding{
+			Stage: report.Value, Where: what, Expected: rangeText(bounds), Got: fmt.Sprintf("%.6g", got),
+			Message: fmt.Sprintf("%s is %.6g, expected %s", what, got, rangeText(bounds)),
+		})
+	}
+	if m.Min != nil || m.Max != nil {
+		if got := s.measured(name, m.Average); !m.Holds(got) {
+			fail(name, got, &m.Range)
+		}
+	}
+	if m.Each == nil && m.Classes == nil {
+		return
+	}
+	scores := map[string]metrics.ClassScore{}
+	failed := 0
+	for _, score := range s.classes.Scores() {
+		scores[score.Class] = score
+		if m.Each != nil && score.Support > 0 && !m.Each.Holds(score.Get(name)) {
+			if failed++; failed <= 10 {
+				fail(fmt.Sprintf("%s of class %s", name, score.Class), score.Get(name), m.Each)
+			}
+		}
+	}
+	if failed > 10 {
+		out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: fmt.Sprintf("%s is out of bounds for %d more classes", name, failed-10)})
+	}
+	for _, class := range slices.Sorted(maps.Keys(m.Classes)) {
+		score, there := scores[class]
+		switch bounds := m.Classes[class]; {
+		case !there:
+			out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: fmt.Sprintf("class %s does not occur in the dataset", class)})
+		case bounds != nil && !bounds.Holds(score.Get(name)):
+			fail(fmt.Sprintf("%s of class %s", name, class), score.Get(name), bounds)
+		}
+	}
+}
+
+// holdLatencies holds durations against their bounds.
+func holdLatencies(c *checks.Check, l *metrics.Latencies, out *report.Check) {
+	if l.Count() == 0 {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Expect.Latencies)) {
+		got := map[string]time.Duration{
+			"p50": l.Percentile(50), "p90": l.Percentile(90), "p95": l.Percentile(95), "p99": l.Percentile(99), "mean": l.Mean(), "max": l.Max(),
+		}[name]
+		if bound := c.Expect.Latencies[name]; bound > 0 && got > bound {
+			out.Findings = append(out.Findings, report.Finding{
+				Stage: report.SLO, Where: name, Expected: "at most " + bound.String(), Got: got.Round(time.Microsecond).String(),
+				Message: fmt.Sprintf("%s is %s, expected at most %s", name, got.Round(time.Microsecond), bound),
+			})
+		}
+	}
+}
