@@ -53,7 +53,7 @@ func (e *Env) KoResolve(ctx context.Context, spec KoSpec) ([]byte, error) {
 	if base == "" {
 		base = e.State.Images["static"]
 	}
-	config, err := yaml.Marshal(map[string]any{"defaultBaseImage": base, "baseImageOverrides": spec.BaseImages})
+	config, err := yaml.Marshal(map[string]any{"defaultBaseImage": base, "baseImageOverrides": spec.BaseImages, "defaultLdflags": []string{"-s", "-w"}})
 	if err != nil {
 		return nil, fmt.Errorf("write ko's configuration: %w", err)
 	}
