@@ -6,9 +6,11 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/model-delivery/model-delivery/test/platform/base"
+	"github.com/model-delivery/model-delivery/test/platform/bundle"
 	"github.com/model-delivery/model-delivery/test/platform/components"
 	"github.com/model-delivery/model-delivery/test/platform/local"
 )
@@ -16,6 +18,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	all := append(base.Components(), components.Components()...)
+	// The work tree is the current directory, as `go run ./test/platform` has it.
+	all := slices.Concat(base.Components(), components.Components(), bundle.Components("."))
 	os.Exit(local.Execute(ctx, all, base.Check, base.Probe, os.Args[1:], os.Stdout, os.Stderr))
 }
