@@ -7,5 +7,5 @@ import "github.com/model-delivery/model-delivery/test/platform/local"
 
 // Components returns the components in the order they are started.
 func Components() []local.Component {
-	return []local.Component{forge{}}
+	return []local.Component{forge{}, pipelines(), triggers(), seldon{}, gatewayRouter{}, argocd{}}
 }

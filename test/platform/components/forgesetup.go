@@ -235,7 +235,7 @@ func (s forgeSetup) repository(client *gitea.Client, name string, files [][2]str
 // show a webhook's secret, so that an existing one is always written anew.
 func ensureHook(client *gitea.Client, repository, secret string) error {
 	config := map[string]string{"url": webhookURL, "content_type": "json", "http_method": "post", "secret": secret}
-	events, active := []string{"push", "pull_request"}, true
+	events, active := []string{"push", "pull_request_only", "pull_request_sync"}, true
 	hooks, _, err := client.ListRepoHooks(forgeOrg, repository, gitea.ListHooksOptions{})
 	if err != nil {
 		return fmt.Errorf("list its webhooks: %w", err)
