@@ -61,7 +61,8 @@ func Push(ctx context.Context, o PushOptions) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	options := client.ImagePushOptions{}
+	// Daemons before 28 want the header even where there is nothing to say.
+	options := client.ImagePushOptions{RegistryAuth: base64.URLEncoding.EncodeToString([]byte("{}"))}
 	if auth != nil {
 		encoded, err := json.Marshal(auth)
 		if err != nil {
