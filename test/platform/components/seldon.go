@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
@@ -81,13 +82,20 @@ func seldonImage(ctx context.Context, env *local.Env) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return env.PushImage(ctx, "seldonio/seldon-core-operator:"+versions.SeldonCore, image.Spec{
-		Files: []image.File{
-			{Path: "/manager", From: filepath.Join(bin, "operator"), Mode: 0o755},
-			{Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777},
-		},
-		Entrypoint: []string{"/manager"}, User: "8888:8888", Zstd: true,
+	key := cache.Key("image-seldon-operator-"+versions.SeldonCore, filepath.Dir(bin))
+	operator, err := image.Cached(ctx, env.Cache, key, func(string) (v1.Image, error) {
+		return image.Build(image.Spec{
+			Files: []image.File{
+				{Path: "/manager", From: filepath.Join(bin, "operator"), Mode: 0o755},
+				{Path: "/tmp", Mode: os.ModeDir | os.ModeSticky | 0o777},
+			},
+			Entrypoint: []string{"/manager"}, User: "8888:8888", Zstd: true,
+		})
 	})
+	if err != nil {
+		return "", err
+	}
+	return env.Push(ctx, "seldonio/seldon-core-operator:"+versions.SeldonCore, operator)
 }
 
 // seldonManifests returns what the operator's module says is to be installed.
