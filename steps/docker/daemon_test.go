@@ -68,7 +68,7 @@ func (d *testDaemon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		writeJSON(w, http.StatusCreated, map[string]string{"Id": "abc"})
-	case r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, "/networks/abc"):
+	case r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/networks/probe-"):
 		d.networksRemoved.Add(1)
 		w.WriteHeader(http.StatusNoContent)
 	default:

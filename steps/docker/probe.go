@@ -165,7 +165,8 @@ const probeLabel = "model-delivery.dev/probe"
 
 // probeNetwork makes and removes a bridge network.
 func probeNetwork(ctx context.Context, e Endpoint) error {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	// It goes on when ctx ends: the daemon would too, and the network be left.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
 	defer cancel()
 	cli, err := e.Client()
 	if err != nil {
@@ -173,17 +174,18 @@ func probeNetwork(ctx context.Context, e Endpoint) error {
 	}
 	defer cli.Close()
 	name := "probe-" + strings.ToLower(rand.Text()[:10])
-	created, err := cli.NetworkCreate(ctx, name, client.NetworkCreateOptions{
+	_, err = cli.NetworkCreate(ctx, name, client.NetworkCreateOptions{
 		Driver: "bridge", Labels: map[string]string{probeLabel: "network"},
 	})
-	if err != nil {
-		return networkError("make", err)
-	}
-	// It must go even when ctx is just ending.
+	// An error may have come after the network was made.
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if _, err := cli.NetworkRemove(cleanup, created.ID, client.NetworkRemoveOptions{}); err != nil && !errdefs.IsNotFound(err) {
-		return networkError("remove", err)
+	_, removeErr := cli.NetworkRemove(cleanup, name, client.NetworkRemoveOptions{})
+	switch {
+	case err != nil:
+		return networkError("make", err)
+	case removeErr != nil && !errdefs.IsNotFound(removeErr):
+		return networkError("remove", removeErr)
 	}
 	return nil
 }

@@ -26,7 +26,7 @@ const (
 
 	pingTimeout  = time.Second
 	infoTimeout  = 5 * time.Second
-	probeTimeout = 15 * time.Second
+	probeTimeout = 7 * time.Second
 )
 
 // Options say which daemon to wait for and what counts as ready.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 
 	yaml "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kind/pkg/apis/config/defaults"
@@ -90,4 +91,22 @@ func setNodeImage(config *v1alpha4.Cluster, image string) {
 			config.Nodes[i].Image = defaults.Image
 		}
 	}
+}
+
+// nodeNames lists the names that kind gives to the containers of a cluster.
+func nodeNames(cluster string, config *v1alpha4.Cluster) []string {
+	var names []string
+	count := map[v1alpha4.NodeRole]int{}
+	for _, node := range config.Nodes {
+		count[node.Role]++
+		name := cluster + "-" + string(node.Role)
+		if n := count[node.Role]; n > 1 {
+			name += strconv.Itoa(n)
+		}
+		names = append(names, name)
+	}
+	if count[v1alpha4.ControlPlaneRole] > 1 {
+		names = append(names, cluster+"-external-load-balancer")
+	}
+	return names
 }

@@ -144,3 +144,12 @@ func TestParseMirror(t *testing.T) {
 		}
 	}
 }
+
+func TestNodeNames(t *testing.T) {
+	t.Parallel()
+	config := &v1alpha4.Cluster{Nodes: []v1alpha4.Node{{Role: "control-plane"}, {Role: "worker"}, {Role: "control-plane"}, {Role: "worker"}}}
+	want := []string{"x-control-plane", "x-worker", "x-control-plane2", "x-worker2", "x-external-load-balancer"}
+	if got := nodeNames("x", config); !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

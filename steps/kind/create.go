@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
@@ -226,8 +227,8 @@ func (c *creation) tearDown(ctx context.Context) {
 		n, err := c.session.remove(ctx)
 		removed += n
 		if err == nil && c.kindReturned() && !dockerRunning(c.Name) {
-			if n == 0 {
-				break // nothing can appear any more
+			if n == 0 && !c.appearing(ctx) {
+				break
 			}
 			continue
 		}
@@ -241,6 +242,31 @@ func (c *creation) tearDown(ctx context.Context) {
 	if removed > 0 {
 		c.Log("removed %d container(s) of cluster %s", removed, c.Name)
 	}
+}
+
+// appearing tells whether the daemon is still making a node. A docker command
+// that is killed leaves its request behind, and the daemon lists a container
+// only when it is complete; but the name is taken from the beginning.
+func (c *creation) appearing(ctx context.Context) bool {
+	select {
+	case <-c.booted:
+		return false // every node was there
+	default:
+	}
+	if c.created == nil {
+		return false
+	}
+	for _, name := range nodeNames(c.Name, c.config) {
+		id, err := c.session.createIdle(ctx, name, c.result.NodeImage)
+		if errdefs.IsConflict(err) {
+			time.Sleep(50 * time.Millisecond)
+			return true
+		}
+		if err == nil {
+			c.session.removeIdle(ctx, id)
+		}
+	}
+	return false
 }
 
 func (c *creation) kindReturned() bool {

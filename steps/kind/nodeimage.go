@@ -96,26 +96,40 @@ func registryAuth(image string) (string, error) {
 
 const probeLabel = "model-delivery.dev/probe"
 
-// inspectNodeImage looks into an image through a container that never runs.
-func (s *session) inspectNodeImage(ctx context.Context, image string) (nodeImage, error) {
+// createIdle makes a container of an image that never runs. It goes on when
+// ctx ends, since the daemon would too and the container would be left.
+func (s *session) createIdle(ctx context.Context, name, image string) (id string, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), idleTimeout)
+	defer cancel()
 	created, err := s.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name:   name,
 		Config: &container.Config{Image: image, Labels: map[string]string{probeLabel: "node-image"}},
 		HostConfig: &container.HostConfig{
 			// Instead of a volume, which would be filled with the image's /var.
 			Mounts: []mount.Mount{{Type: mount.TypeTmpfs, Target: "/var"}},
 		},
 	})
+	return created.ID, err
+}
+
+const idleTimeout = 5 * time.Second
+
+func (s *session) removeIdle(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), idleTimeout)
+	defer cancel()
+	if _, err := s.docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+		s.Log("warning: could not remove container %s, which never ran: %v", id, err)
+	}
+}
+
+// inspectNodeImage looks into an image through a container that never runs.
+func (s *session) inspectNodeImage(ctx context.Context, image string) (nodeImage, error) {
+	id, err := s.createIdle(ctx, "", image)
 	if err != nil {
 		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
 	}
-	defer func() {
-		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		if _, err := s.docker.ContainerRemove(cleanup, created.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
-			s.Log("could not remove the container used to look into %s: %v", image, err)
-		}
-	}()
-	version, err := s.readFile(ctx, created.ID, "/kind/version")
+	defer s.removeIdle(ctx, id)
+	version, err := s.readFile(ctx, id, "/kind/version")
 	if errdefs.IsNotFound(err) {
 		return nodeImage{}, step.WithHint(step.Invalidf("image %s is not a kind node image: it has no /kind/version", image),
 			"use kindest/node of the Kubernetes version wanted, with its digest, or an image made by `kind build node-image`")
@@ -123,12 +137,12 @@ func (s *session) inspectNodeImage(ctx context.Context, image string) (nodeImage
 	if err != nil {
 		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
 	}
-	_, err = s.docker.ContainerStatPath(ctx, created.ID, client.ContainerStatPathOptions{Path: "/kind/manifests/default-cni.yaml"})
+	_, err = s.docker.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: "/kind/manifests/default-cni.yaml"})
 	if err != nil && !errdefs.IsNotFound(err) {
 		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
 	}
 	found := nodeImage{kubernetesVersion: strings.TrimSpace(string(version)), hasCNI: err == nil}
-	if config, err := s.readFile(ctx, created.ID, "/etc/containerd/config.toml"); err == nil {
+	if config, err := s.readFile(ctx, id, "/etc/containerd/config.toml"); err == nil {
 		if tree, err := toml.LoadBytes(config); err == nil {
 			version, _ := tree.Get("version").(int64)
 			found.containerdConfig = int(version)

@@ -1,0 +1,74 @@
+//go:build e2e
+
+package kind
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// config writes a kind configuration with a body below its head.
+func config(t *testing.T, body string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kind_config.yaml")
+	if err := os.WriteFile(path, []byte("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n"+body), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Failures that can be provoked are named from what they leave, with the exit
+// code of their kind, at once where kind or kubeadm say so, and leave nothing.
+func TestFailures(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	taken := listener.Addr().(*net.TCPAddr).Port
+	for _, tc := range []struct {
+		name  string
+		args  []string
+		code  int
+		want  string
+		limit time.Duration
+	}{
+		{"port taken", []string{"--config", config(t, fmt.Sprintf("nodes: [{role: control-plane, extraPortMappings: [{containerPort: 30080, hostPort: %d, listenAddress: 127.0.0.1}]}]\n", taken))},
+			2, "a host port of the configuration is taken", time.Minute},
+		{"mount that is not there", []string{"--config", config(t, "nodes: [{role: control-plane, extraMounts: [{hostPath: \"/no/such:path\", containerPath: /x}]}]\n")},
+			2, "extraMounts", time.Minute},
+		{"configuration that kubeadm refuses", []string{"--config", config(t, "kubeadmConfigPatches:\n- |\n  kind: ClusterConfiguration\n  apiServer: {extraArgs: {v: [\"1\"]}}\n")},
+			2, "kubeadm refuses the configuration", time.Minute},
+		{"configuration that the kubelet refuses", []string{"--timeout", "100s", "--config", config(t, "kubeadmConfigPatches:\n- |\n  kind: KubeletConfiguration\n  maxPods: -5\n")},
+			2, "the kubelet refuses its configuration", 3 * time.Minute},
+		{"image that is nowhere", []string{"--image", platform.Registry + "/e2e/nowhere:v1"},
+			2, "neither in the docker daemon nor in its registry", time.Minute},
+		{"node image that is none", []string{"--node-image", "model-delivery/registry:v3.0.0"},
+			2, "is not a kind node image", time.Minute},
+		{"node image that is nowhere", []string{"--node-image", platform.Registry + "/e2e/no-node:v1"},
+			2, "could not be pulled", time.Minute},
+		{"archive that is none", []string{"--archive", config(t, "")},
+			2, "could not load", 2 * time.Minute},
+		{"network without a plugin", []string{"--timeout", "60s", "--config", config(t, "networking: {disableDefaultCNI: true}\n")},
+			3, "no network plugin made the node ready", 2 * time.Minute},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			cluster := clusterName(t)
+			w := watch(t, cluster)
+			args := []string{"create", "--name", cluster, "--node-image", platform.NodeImage, "--retries", "0"}
+			p := start(t, "kind-cluster", append(args, tc.args...)...)
+			if code := p.wait(tc.limit); code != tc.code {
+				t.Errorf("exit code %d, want %d", code, tc.code)
+			}
+			if !strings.Contains(p.text(), tc.want) || !strings.Contains(p.text(), "\nhint: ") {
+				t.Errorf("the output lacks %q or a hint", tc.want)
+			}
+			w.nothingLeft()
+		})
+	}
+}
