@@ -95,7 +95,7 @@ func describeAPI(doing string, err error) error {
 	switch {
 	case strings.Contains(err.Error(), "failed calling webhook"):
 		return step.WithHint(step.Infra(wrapped), "the webhook's own pod does not answer: see whether it runs and whether its Service targets the port it listens on")
-	case strings.Contains(err.Error(), "denied the request"), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsNotAcceptable(err):
+	case strings.Contains(err.Error(), "denied the request"), strings.Contains(err.Error(), "failed to create typed patch object"), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsNotAcceptable(err):
 		return step.Invalid(wrapped)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return step.WithHint(step.Infra(wrapped), "the kubeconfig's user or the run's service account lacks this right")

@@ -92,7 +92,9 @@ func clean(text string) string {
 		return r
 	}, text)
 	if len(text) > maxLineBytes {
-		text = strings.ToValidUTF8(text[:maxLineBytes], "") + "…"
+		// The end says most: errors are wrapped from the front.
+		const head = maxLineBytes / 3
+		text = strings.ToValidUTF8(text[:head], "") + " … " + strings.ToValidUTF8(text[len(text)-(maxLineBytes-head):], "")
 	}
 	return text
 }
@@ -136,9 +138,6 @@ func (e *explainer) object(ctx context.Context, obj *unstructured.Unstructured, 
 	}
 	e.conditions(obj, depth)
 	e.eventsOf(ctx, obj, depth)
-	if kind, _, _ := unstructured.NestedString(obj.Object, "spec", "type"); obj.GetKind() == "Service" && kind == "LoadBalancer" {
-		e.out.hint("nothing in this cluster gives load balancers an address: use type ClusterIP or NodePort for Service " + obj.GetName())
-	}
 	if selector := podSelector(obj); selector != "" {
 		e.pods(ctx, obj.GetNamespace(), selector, depth)
 		return

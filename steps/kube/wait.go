@@ -15,6 +15,9 @@ import (
 // DefaultWaitTimeout bounds a wait whose caller names no timeout.
 const DefaultWaitTimeout = 5 * time.Minute
 
+// tickInterval is how often what only time changes is looked at.
+const tickInterval = 250 * time.Millisecond
+
 // progressInterval is the pause between lines that say what is waited for.
 const progressInterval = 10 * time.Second
 
@@ -71,6 +74,9 @@ type pending struct {
 	status   Status
 	since    time.Time // when it was first seen
 	promises bool      // its definition promises conditions
+
+	settling  string    // the pods that have to stay as they are for a moment
+	settledAt time.Time // since when they are as they are
 }
 
 // WaitReady waits until every object is ready by the rules of [StatusOf]: it
@@ -105,7 +111,7 @@ func WaitReady(ctx context.Context, c *Client, objs []*unstructured.Unstructured
 		})
 	}
 	total := len(open)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(tickInterval)
 	defer tick.Stop()
 	told := start
 	for {
@@ -141,11 +147,8 @@ func alwaysReady(obj *unstructured.Unstructured) bool {
 	switch rankOf(obj) {
 	case rankSetting:
 		return gvk.Kind != "PersistentVolumeClaim" && gvk.Kind != "PodDisruptionBudget"
-	case rankAccess:
+	case rankAccess, rankService:
 		return true
-	case rankService:
-		kind, _, _ := unstructured.NestedString(obj.Object, "spec", "type")
-		return kind != "LoadBalancer"
 	}
 	return strings.HasSuffix(gvk.Group, "admissionregistration.k8s.io")
 }
@@ -174,10 +177,14 @@ func (c *Client) review(ctx context.Context, open []*pending) (rest []*pending, 
 	return rest, failed
 }
 
-// refine corrects the two cases that need more than the object itself.
+// refine corrects the cases that need more than the object itself.
 func (c *Client) refine(ctx context.Context, p *pending) {
 	switch {
 	case p.last == nil:
+	case p.status.State == Ready && podSelector(p.last) != "" && p.last.GetKind() != "Job":
+		if message := c.unsettled(ctx, p); message != "" {
+			p.status = Status{State: InProgress, Message: message}
+		}
 	case p.status.State == Ready && p.promises && silent(p.last) && time.Since(p.since) < silenceGrace:
 		p.status = Status{State: InProgress, Message: "its controller has reported nothing yet"}
 	case p.status.State == InProgress && p.last.GetKind() == "PersistentVolumeClaim" && c.bindsLate(ctx, p.last):
