@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -319,20 +320,68 @@ func (c *creation) provision(ctx context.Context) error {
 			cluster.CreateWithDisplayUsage(false),
 			cluster.CreateWithDisplaySalutation(false))
 	}()
-	for {
-		select {
-		case <-created:
-			if kindErr != nil {
-				return &createError{kindErr}
-			}
-			c.watch.enter(&phases.Ready)
-			return nil
-		case <-c.loaded.failed:
-			return c.loaded.err
-		case <-ctx.Done():
-			return step.Infraf("making cluster %s: %w", c.Name, context.Cause(ctx))
+	watching, stopWatching := context.WithCancel(ctx)
+	defer stopWatching()
+	select {
+	case <-created:
+		if kindErr != nil {
+			return &createError{kindErr}
 		}
+		c.watch.enter(&phases.Ready)
+		return nil
+	case <-c.loaded.failed:
+		return c.loaded.err
+	case n := <-c.kubeletCrashes(watching):
+		return fmt.Errorf("the kubelet has been restarted %d times", n)
+	case <-ctx.Done():
+		return step.Infraf("making cluster %s: %w", c.Name, context.Cause(ctx))
 	}
+}
+
+const (
+	crashLook  = 3 * time.Second
+	maxCrashes = 5 // a kubelet that works is not restarted at all
+)
+
+// kubeletCrashes reports when a kubelet ends again and again. kubeadm would
+// wait four minutes for it.
+func (c *creation) kubeletCrashes(ctx context.Context) <-chan int {
+	crashed := make(chan int, 1)
+	go func() {
+		select {
+		case <-c.settled:
+		case <-ctx.Done():
+			return
+		}
+		nodes, err := c.session.nodes()
+		if err != nil {
+			return // kind will say
+		}
+		before := map[string]int{} // images of long ago let it end until it is configured
+		for {
+			select {
+			case <-time.After(crashLook):
+			case <-ctx.Done():
+				return
+			}
+			for _, node := range nodes {
+				var out limitedBuffer
+				err := node.CommandContext(ctx, "systemctl", "show", "--property=NRestarts", "--value", "kubelet.service").SetStdout(&out).Run()
+				n, convErr := strconv.Atoi(strings.TrimSpace(out.String()))
+				if err != nil || convErr != nil {
+					continue
+				}
+				if _, seen := before[node.String()]; !seen {
+					before[node.String()] = n
+				}
+				if n -= before[node.String()]; n >= maxCrashes {
+					crashed <- n
+					return
+				}
+			}
+		}
+	}()
+	return crashed
 }
 
 // createError is what kind's library returned.

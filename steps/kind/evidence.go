@@ -139,7 +139,11 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 // explain names the cause of a failed attempt and keeps the nodes' logs where
 // they were asked for.
 func (c *creation) explain(ctx context.Context, err error) error {
-	failure := diagnose(c.gather(ctx, err), err)
+	found := c.gather(ctx, err)
+	failure, named := errors.AsType[*Failure](err) // by whoever saw it first
+	if !named || found.daemonGone {
+		failure = diagnose(found, err)
+	}
 	if c.LogsDir != "" {
 		if logErr := c.session.keepLogs(ctx, c.LogsDir, c.MaxLogBytes); logErr != nil {
 			c.Log("could not keep all logs: %v", logErr)

@@ -4,6 +4,7 @@ import "regexp"
 
 const (
 	bootPattern  = `could not find a log line that matches "Reached target`
+	crashPattern = `the kubelet has been restarted`
 	initPattern  = `failed to init node with kubeadm`
 	cgroupAdvice = "the container of the docker daemon must own its cgroup: start the daemon through the cgroup wrapper of the kind-integration-test Task, on cgroup v2"
 	inotifyHint  = "on the node (it is a sysctl of the machine, not a ulimit) set fs.inotify.max_user_instances=512 and fs.inotify.max_user_watches=524288, for example by a privileged DaemonSet that runs `sysctl -w`"
@@ -39,8 +40,8 @@ var rules = []rule{
 	},
 	{
 		cause: "mount-path", invalid: true,
-		need: []need{find(fromErr, `(?i)bind source path does not exist|invalid mount config|is not shared from|invalid volume specification`)},
-		text: "an extraMounts path is not there",
+		need: []need{find(fromErr, `(?i)bind source path does not exist|invalid mount config|is not shared from|invalid volume specification|invalid mode: `)},
+		text: "docker refuses an extraMounts path",
 		hint: "hostPath is a path in the daemon's container, not in this step: mount the same volume at the same path in both",
 	},
 	{
@@ -187,8 +188,14 @@ var rules = []rule{
 	},
 	{
 		cause: "kubelet-dead",
-		need:  []need{find(fromKubeadm, `(?i)\[kubelet-check\].*(10248/healthz|not healthy|isn't running)|kubelet is not (healthy|running)`), {fromKubelet, regexp.MustCompile(`^E\d{4}|"?(Failed to run kubelet|command failed)`)}},
+		need:  []need{find(fromKubeadm, `(?i)\[kubelet-check\].*(10248/healthz|not healthy|isn't running)|kubelet is not (healthy|running)`), {fromKubelet, regexp.MustCompile(`(?m)^E\d{4}|"?(Failed to run kubelet|command failed)`)}},
 		text:  "the kubelet does not run",
+		hint:  "the first of these lines is the kubelet's own reason",
+	},
+	{
+		cause: "kubelet-dead",
+		need:  []need{find(fromErr, crashPattern), find(fromKubelet, `(?m)^E\d{4}|"?(Failed to run kubelet|command failed)`)},
+		text:  "the kubelet ends again and again",
 		hint:  "the first of these lines is the kubelet's own reason",
 	},
 	{

@@ -41,11 +41,11 @@ func TestFailures(t *testing.T) {
 		{"port taken", []string{"--config", config(t, fmt.Sprintf("nodes: [{role: control-plane, extraPortMappings: [{containerPort: 30080, hostPort: %d, listenAddress: 127.0.0.1}]}]\n", taken))},
 			2, "a host port of the configuration is taken", time.Minute},
 		{"mount that is not there", []string{"--config", config(t, "nodes: [{role: control-plane, extraMounts: [{hostPath: \"/no/such:path\", containerPath: /x}]}]\n")},
-			2, "extraMounts", time.Minute},
+			2, "docker refuses an extraMounts path", time.Minute},
 		{"configuration that kubeadm refuses", []string{"--config", config(t, "kubeadmConfigPatches:\n- |\n  kind: ClusterConfiguration\n  apiServer: {extraArgs: {v: [\"1\"]}}\n")},
 			2, "kubeadm refuses the configuration", time.Minute},
-		{"configuration that the kubelet refuses", []string{"--timeout", "100s", "--config", config(t, "kubeadmConfigPatches:\n- |\n  kind: KubeletConfiguration\n  maxPods: -5\n")},
-			2, "the kubelet refuses its configuration", 3 * time.Minute},
+		{"configuration that the kubelet refuses", []string{"--config", config(t, "kubeadmConfigPatches:\n- |\n  kind: KubeletConfiguration\n  maxPods: -5\n")},
+			2, "the kubelet refuses its configuration", time.Minute},
 		{"image that is nowhere", []string{"--image", platform.Registry + "/e2e/nowhere:v1"},
 			2, "neither in the docker daemon nor in its registry", time.Minute},
 		{"node image that is none", []string{"--node-image", "model-delivery/registry:v3.0.0"},
@@ -54,7 +54,7 @@ func TestFailures(t *testing.T) {
 			2, "could not be pulled", time.Minute},
 		{"archive that is none", []string{"--archive", config(t, "")},
 			2, "could not load", 2 * time.Minute},
-		{"network without a plugin", []string{"--timeout", "60s", "--config", config(t, "networking: {disableDefaultCNI: true}\n")},
+		{"network without a plugin", []string{"--timeout", "40s", "--config", config(t, "networking: {disableDefaultCNI: true}\n")},
 			3, "no network plugin made the node ready", 2 * time.Minute},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
