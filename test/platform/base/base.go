@@ -17,7 +17,7 @@ import (
 
 // Components returns the base components in the order they are started.
 func Components() []local.Component {
-	return []local.Component{engineComponent{}, registry{}, images{}, nodeImage{}, cluster{}}
+	return []local.Component{engineComponent{}, registry{}, images{}, nodeImage{}, cluster{}, dind{}}
 }
 
 // sources are the small programs that go into images, in directories of their

@@ -84,6 +84,7 @@ func runScript(ctx context.Context, env *local.Env, s script, out string) error 
 	if err := loadImage(ctx, engine, from, s.base); err != nil {
 		return err
 	}
+	defer engine.ImageRemove(context.WithoutCancel(ctx), from, client.ImageRemoveOptions{})
 	created, err := engine.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: from, Entrypoint: []string{"sh", "-c"}, Cmd: []string{s.text}, User: "0",

@@ -28,3 +28,6 @@ const Debian = "trixie"
 // NodeImage is the node image that kind publishes for this release of Kind and
 // this minor version of Kubernetes, from Kind's release notes.
 const NodeImage = "docker.io/kindest/node:v1.34.8@sha256:02722c2dedddcfc00febf5d27fbeb9b7b2c14294c82109ff4a85d89ac9ba3256"
+
+// DindImage is Docker's own image of an engine that runs in a container.
+const DindImage = "docker.io/library/docker:29.7.2-dind"
