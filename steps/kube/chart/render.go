@@ -29,6 +29,8 @@ type RenderOptions struct {
 	// Client is asked what the cluster serves and for what templates look up.
 	// Nil: a cluster that is as new as Helm's library, with nothing in it.
 	Client *kube.Client
+	// SkipCRDs leaves the chart's definitions out.
+	SkipCRDs bool
 }
 
 // Release is what a rendered chart consists of.
@@ -89,8 +91,10 @@ func Render(c *helm.Chart, o RenderOptions) (*Release, error) {
 		return nil, step.Invalidf("render chart %s: %w", title, err)
 	}
 	out := &Release{}
-	if out.CRDs, err = definitions(c); err != nil {
-		return nil, err
+	if !o.SkipCRDs {
+		if out.CRDs, err = Definitions(c); err != nil {
+			return nil, err
+		}
 	}
 	for _, manifest := range manifests {
 		objs, err := kube.Decode([]byte(manifest.Content), manifest.Name)
@@ -108,8 +112,9 @@ func Render(c *helm.Chart, o RenderOptions) (*Release, error) {
 	return out, nil
 }
 
-// definitions reads the crds/ directories of the chart and its dependencies.
-func definitions(c *helm.Chart) ([]*unstructured.Unstructured, error) {
+// Definitions reads the crds/ directories of the chart and its dependencies.
+// They are no templates: they are the same however often a chart is rendered.
+func Definitions(c *helm.Chart) ([]*unstructured.Unstructured, error) {
 	var out []*unstructured.Unstructured
 	for _, crd := range c.CRDObjects() {
 		objs, err := kube.Decode(crd.File.Data, crd.Filename)

@@ -13,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	helm "helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/chartutil"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/model-delivery/model-delivery/steps/kube"
 	"github.com/model-delivery/model-delivery/steps/kube/chart"
@@ -26,7 +27,8 @@ type source struct {
 	entry  Entry
 	chart  *helm.Chart
 	values map[string]any
-	plain  *chart.Release // of manifests and kustomizations
+	crds   []*unstructured.Unstructured // of the chart
+	plain  *chart.Release               // of manifests and kustomizations
 }
 
 // fetch gets what an entry is made from. root is the directory below which its
@@ -48,6 +50,9 @@ func fetch(ctx context.Context, e Entry, rootDir, dir string) (*source, error) {
 		}
 		if s.chart, err = chart.Fetch(ctx, from, root); err == nil {
 			s.values, err = valuesOf(e, root, dir)
+		}
+		if err == nil && !e.Chart.SkipCRDs {
+			s.crds, err = chart.Definitions(s.chart)
 		}
 	case e.Kustomize != nil:
 		s.plain = &chart.Release{}
@@ -77,14 +82,12 @@ func (s *source) render(c *kube.Client) (*chart.Release, error) {
 		return nil, err
 	}
 	release, err := chart.Render(chart.Clone(s.chart), chart.RenderOptions{
-		Release: s.entry.Name, Namespace: s.entry.Namespace, Values: values, Client: c,
+		Release: s.entry.Name, Namespace: s.entry.Namespace, Values: values, Client: c, SkipCRDs: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("entry %s: %w", s.entry.Name, err)
 	}
-	if s.entry.Chart.SkipCRDs {
-		release.CRDs = nil
-	}
+	release.CRDs = s.crds
 	return release, nil
 }
 
