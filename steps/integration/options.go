@@ -46,7 +46,7 @@ type Options struct {
 	DockerExit    string // file that is written when the daemon ends; may be empty
 	DockerTimeout time.Duration
 
-	ReportDir   string // for logs and reports; empty: none are kept
+	ReportDir   string // gets a directory of the model's name for logs and reports; empty: none are kept
 	MaxLogBytes int64
 	Keep        bool // leave the cluster
 	Timeout     time.Duration
@@ -109,8 +109,8 @@ func (o *Options) resolve() (p paths, err error) {
 			p.setup = []string{file}
 		}
 	}
-	if p.report = o.ReportDir; p.report != "" {
-		if p.report, err = filepath.Abs(p.report); err != nil {
+	if o.ReportDir != "" {
+		if p.report, err = filepath.Abs(filepath.Join(o.ReportDir, name)); err != nil {
 			return p, step.Invalidf("--report-dir: %w", err)
 		}
 		if err := os.MkdirAll(p.report, 0o755); err != nil {

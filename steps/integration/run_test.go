@@ -184,7 +184,7 @@ func TestAllPhases(t *testing.T) {
 	if err := json.Unmarshal([]byte(results["phases"]), &phases); err != nil || len(phases) != 12 {
 		t.Errorf("phases %s: %v", results["phases"], err)
 	}
-	if kept, err := os.ReadFile(filepath.Join(report, "dockerd.log")); string(kept) != "said something" {
+	if kept, err := os.ReadFile(filepath.Join(report, "news_classifier", "dockerd.log")); string(kept) != "said something" {
 		t.Errorf("the daemon's log was not kept: %v", err)
 	}
 }
