@@ -12,27 +12,28 @@ import (
 )
 
 // deliver follows model-delivery: tests, integration, staging, pull request.
+// What it must have seen of it is in the summary when it returns.
 func (s *script) deliver(ctx context.Context, commit string) error {
-	err := s.follow(ctx, "model-delivery", commit, func(task *pipelinev1.TaskRun) error {
+	err := s.follow(ctx, delivery.DeliveryPipeline, commit, func(task *pipelinev1.TaskRun) error {
 		outcome := delivery.Reason(&task.Status)
 		switch delivery.PipelineTask(task) {
-		case "unit-test":
+		case delivery.UnitTest:
 			s.say("2. unit tests in the builder image: %s (%s)", outcome, seconds(task))
-		case "integration-test":
+		case delivery.Integration:
 			s.say("3. integration in KIND: %s (%s)", outcome, seconds(task))
 			if digest := delivery.Result(task, "IMAGE_DIGEST"); digest != "" {
 				s.say("4. image pushed: %s@%s", delivery.Result(task, "IMAGE_URL"), digest)
 			}
 			return s.count("kind", task)
-		case "promote-staging":
+		case delivery.PromoteStaging:
 			s.summary.StagingCommit = delivery.Result(task, "commit")
 			s.say("   staging promoted by commit %.12s (%s)", s.summary.StagingCommit, seconds(task))
-		case "wait-staging":
+		case delivery.WaitStaging:
 			s.say("   staging is live: %s (%s)", outcome, seconds(task))
-		case "check-staging":
+		case delivery.PredictStaging:
 			s.say("   prediction checks in staging: %s (%s)", outcome, seconds(task))
 			return s.count("staging", task)
-		case "promote-production":
+		case delivery.PromoteProduction:
 			s.summary.ProductionPullRequest = delivery.Result(task, "pull-request-url")
 			s.say("5. pull request for production: %s (%s)", s.summary.ProductionPullRequest, seconds(task))
 		default:
@@ -43,7 +44,23 @@ func (s *script) deliver(ctx context.Context, commit string) error {
 	if err != nil {
 		return err
 	}
+	if s.summary.StagingCommit == "" || s.summary.ProductionPullRequest == "" {
+		return fmt.Errorf("the delivery promoted nothing: staging commit %q, pull request %q", s.summary.StagingCommit, s.summary.ProductionPullRequest)
+	}
+	if err := s.checked("kind", "staging"); err != nil {
+		return err
+	}
 	return s.seen(ctx, "staging")
+}
+
+// checked tells whether predictions were checked in all of these places.
+func (s *script) checked(places ...string) error {
+	for _, place := range places {
+		if n := s.summary.Predictions[place]; n.Passed == 0 || n.Failed > 0 {
+			return fmt.Errorf("prediction checks in %s: %d passed, %d failed", place, n.Passed, n.Failed)
+		}
+	}
+	return nil
 }
 
 // count adds a TaskRun's checks to the summary. A failed TaskRun may have none;
@@ -59,10 +76,7 @@ func (s *script) count(place string, task *pipelinev1.TaskRun) error {
 	sum := s.summary.Predictions[place]
 	s.summary.Predictions[place] = checks{Passed: sum.Passed + n.Passed, Failed: sum.Failed + n.Failed}
 	s.say("   %d prediction checks passed, %d failed", n.Passed, n.Failed)
-	if n.Passed == 0 || n.Failed > 0 {
-		return fmt.Errorf("prediction checks in %s: %d passed, %d failed", place, n.Passed, n.Failed)
-	}
-	return nil
+	return s.checked(place)
 }
 
 // seen asks the model through the gateway, from outside the cluster.
@@ -87,14 +101,17 @@ func (s *script) release(ctx context.Context, commit string) error {
 		return err
 	}
 	s.say("6. merged pull request %d as %.12s", pull.Index, merge)
-	err = s.follow(ctx, "model-verification", merge, func(task *pipelinev1.TaskRun) error {
+	err = s.follow(ctx, delivery.VerificationPipeline, merge, func(task *pipelinev1.TaskRun) error {
 		s.say("   %s: %s (%s)", delivery.PipelineTask(task), delivery.Reason(&task.Status), seconds(task))
-		if delivery.PipelineTask(task) == "check" {
+		if delivery.PipelineTask(task) == delivery.PredictProduction {
 			return s.count("production", task)
 		}
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.checked("production"); err != nil {
 		return err
 	}
 	if err := s.seen(ctx, "production"); err != nil {

@@ -94,12 +94,12 @@ func TestDelivery(t *testing.T) {
 		name, stops string
 		change      func(*delivery.ModelsRepo) error
 	}{
-		{"broken tests stop the delivery", "unit-test", func(r *delivery.ModelsRepo) error {
+		{"broken tests stop the delivery", delivery.UnitTest, func(r *delivery.ModelsRepo) error {
 			return r.Edit(filepath.Join("models", model, "tests", "test_model.py"), func(text string) string {
 				return text + "\n\ndef test_that_fails():\n    assert False, \"broken on purpose\"\n"
 			})
 		}},
-		{"wrong predictions stop the delivery", "integration-test", func(r *delivery.ModelsRepo) error {
+		{"wrong predictions stop the delivery", delivery.Integration, func(r *delivery.ModelsRepo) error {
 			return r.Edit(filepath.Join("models", model, "integration", "predictions.yaml"), func(text string) string {
 				return strings.Replace(text, "expect: {data: {ndarray: [2]}}", "expect: {data: {ndarray: [0]}}", 1)
 			})
@@ -108,7 +108,7 @@ func TestDelivery(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			before := observe(t, s)
 			commit := push(t, s, "Break "+tc.stops, tc.change)
-			run, tasks := follow(t, s, "model-delivery", commit)
+			run, tasks := follow(t, s, delivery.DeliveryPipeline, commit)
 			if run.IsSuccessful() {
 				t.Errorf("run %s went through", run.Name)
 			}
@@ -127,12 +127,12 @@ func TestDelivery(t *testing.T) {
 
 func delivered(t *testing.T, s *delivery.Session) {
 	commit := push(t, s, "Train on one more text", nil)
-	run, tasks := follow(t, s, "model-delivery", commit)
+	run, tasks := follow(t, s, delivery.DeliveryPipeline, commit)
 	if !run.IsSuccessful() {
 		logs, err := s.Runs.FailureLogs(t.Context(), run.Name, 80)
 		t.Fatalf("run %s: %s, %v\n%s", run.Name, delivery.Reason(&run.Status), err, logs)
 	}
-	digest := delivery.Result(tasks["integration-test"], "IMAGE_DIGEST")
+	digest := delivery.Result(tasks[delivery.Integration], "IMAGE_DIGEST")
 	if !strings.HasPrefix(digest, "sha256:") {
 		t.Fatalf("the integration's image digest is %q", digest)
 	}
@@ -154,7 +154,7 @@ func delivered(t *testing.T, s *delivery.Session) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, _ = follow(t, s, "model-verification", merge)
+	run, _ = follow(t, s, delivery.VerificationPipeline, merge)
 	if !run.IsSuccessful() {
 		logs, err := s.Runs.FailureLogs(t.Context(), run.Name, 80)
 		t.Fatalf("run %s: %s, %v\n%s", run.Name, delivery.Reason(&run.Status), err, logs)
