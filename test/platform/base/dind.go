@@ -61,5 +61,5 @@ func (dind) Status(_ context.Context, env *local.Env) (local.Status, error) {
 	if env.State.DindImage == "" {
 		return local.Status{Condition: local.Absent}, nil
 	}
-	return local.Status{Condition: local.Running, Detail: env.State.DindImage}, nil
+	return local.Status{Condition: local.Made, Detail: env.State.DindImage}, nil
 }

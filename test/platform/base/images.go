@@ -97,7 +97,7 @@ func (images) Status(_ context.Context, env *local.Env) (local.Status, error) {
 	if len(env.State.Images) == 0 {
 		return local.Status{Condition: local.Absent}, nil
 	}
-	return local.Status{Condition: local.Running, Detail: fmt.Sprintf("%d base images", len(env.State.Images))}, nil
+	return local.Status{Condition: local.Made, Detail: fmt.Sprintf("%d base images", len(env.State.Images))}, nil
 }
 
 // debianVariant is how a Debian file system is made: as small as it can be

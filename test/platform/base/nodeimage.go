@@ -68,7 +68,7 @@ func (nodeImage) Status(ctx context.Context, env *local.Env) (local.Status, erro
 	if env.State.NodeImage == "" {
 		return local.Status{Condition: local.Absent}, nil
 	}
-	return local.Status{Condition: local.Running, Detail: env.State.RegistryNodeImage}, nil
+	return local.Status{Condition: local.Made, Detail: env.State.RegistryNodeImage}, nil
 }
 
 // nodePackages are the Debian packages of a node: those of kind's own node, less

@@ -129,7 +129,7 @@ func (builder) Start(context.Context, *local.Env) error { return nil }
 // Status tells whether the images are known.
 func (builder) Status(_ context.Context, env *local.Env) (local.Status, error) {
 	if ref := env.State.Value("builder", "model-builder"); ref != "" {
-		return local.Status{Condition: local.Running, Detail: ref}, nil
+		return local.Status{Condition: local.Made, Detail: ref}, nil
 	}
 	return local.Status{Condition: local.Absent}, nil
 }

@@ -14,17 +14,19 @@ import (
 	"github.com/model-delivery/model-delivery/test/platform/progress"
 )
 
-const usage = `Usage: go run ./test/platform up | down | status [flags]
+const usage = `Usage: go run ./test/platform up | down | status | run [flags] [-- COMMAND...]
 
   up      build and start what is missing; ends when all of it is ready
   down    stop and remove what up started, and nothing else; keeps the cache
   status  show each component; exits 1 when one does not run
+  run     up, then COMMAND, then down unless something ran before; exits as COMMAND does
 
 Flags:
 `
 
 // Execute runs a command of the platform and returns its exit code: 0 done,
-// 1 failed (for status: not all components run), 2 wrong usage.
+// 1 failed (for status: not all components run), 2 wrong usage; for run, that of
+// the command.
 func Execute(ctx context.Context, all []Component, check func(context.Context, *Env) error,
 	probe func(context.Context) Source, args []string, stdout, stderr io.Writer) int {
 	options := Options{Check: check, Probe: probe}
@@ -48,7 +50,8 @@ func Execute(ctx context.Context, all []Component, check func(context.Context, *
 		fmt.Fprintf(stderr, "--source=%s: want auto, release or source\n", *source)
 		return 2
 	}
-	if flags.NArg() != 1 {
+	command := flags.Args()
+	if len(command) == 0 || (command[0] == "run") != (len(command) > 1) {
 		flags.Usage()
 		return 2
 	}
@@ -58,27 +61,29 @@ func Execute(ctx context.Context, all []Component, check func(context.Context, *
 		fmt.Fprintln(stderr, err)
 		return 2
 	}
-	ok := true
-	switch command := flags.Arg(0); command {
+	code := 0
+	switch command[0] {
 	case "up":
 		err = platform.Up(ctx)
 	case "down":
 		err = platform.Down(ctx)
+	case "run":
+		code, err = platform.Run(ctx, command[1:], stdout, stderr)
 	case "status":
-		ok, err = platform.Status(ctx, stdout)
+		var ok bool
+		if ok, err = platform.Status(ctx, stdout); !ok {
+			code = 1
+		}
 	default:
-		fmt.Fprintf(stderr, "%q is not a command\n", command)
+		fmt.Fprintf(stderr, "%q is not a command\n", command[0])
 		flags.Usage()
 		return 2
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "platform "+flags.Arg(0)+":", strings.TrimSpace(err.Error()))
-		return 1
+		fmt.Fprintln(stderr, "platform "+command[0]+":", strings.TrimSpace(err.Error()))
+		return max(code, 1)
 	}
-	if !ok {
-		return 1
-	}
-	return 0
+	return code
 }
 
 // terminal says whether w is a terminal that can rewrite a line.

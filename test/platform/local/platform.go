@@ -133,37 +133,46 @@ func (p *Platform) Down(ctx context.Context) error {
 
 // Status writes one line for each component and says whether all of them run.
 func (p *Platform) Status(ctx context.Context, out io.Writer) (running bool, err error) {
-	state, err := Load(p.options.StateDir)
+	running = true
+	err = p.each(ctx, func(c Component, status Status) {
+		running = running && (status.Condition == Running || status.Condition == Made)
+		fmt.Fprintf(out, "%-14s %-8s %s\n", c.Name(), status.Condition, status.Detail)
+	})
 	if errors.Is(err, ErrNotUp) {
 		fmt.Fprintln(out, err)
 		return false, nil
 	}
+	return running && err == nil, err
+}
+
+// statusTimeout bounds the look at one component.
+const statusTimeout = 10 * time.Second
+
+// each looks at every component. It returns ErrNotUp when there is no state.
+func (p *Platform) each(ctx context.Context, visit func(Component, Status)) error {
+	state, err := Load(p.options.StateDir)
 	if err != nil {
-		return false, err
+		return err
 	}
 	store, err := cache.Open(state.CacheDir)
 	if err != nil {
-		return false, err
+		return err
 	}
 	env := newEnv(state, store, p.options.Progress, io.Discard)
 	components, err := order(p.all, p.options.Components)
 	if err != nil {
-		return false, err
+		return err
 	}
-	running = true
 	for _, c := range components {
-		asked, cancel := context.WithTimeout(ctx, 10*time.Second)
+		asked, cancel := context.WithTimeout(ctx, statusTimeout)
 		status, err := c.Status(asked, env)
 		cancel()
 		if err != nil {
 			status = Status{Condition: Broken, Detail: err.Error()}
 		}
-		if status.Condition != Running {
-			running = false
-		}
-		fmt.Fprintf(out, "%-14s %-8s %s\n", c.Name(), status.Condition, status.Detail)
+		visit(c, status)
 	}
-	return running, nil
+	return nil
 }
 
 // open locks the state directory and returns the environment of what it holds,
