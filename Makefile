@@ -12,7 +12,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: lint test-race ## every test
+test: lint test-race test-e2e ## every test; takes the local platform down again unless it was up
 
 .PHONY: test-unit
 test-unit: ## the inner loop: unit tests and checks of the YAML
@@ -30,6 +30,10 @@ demo-down: ## stop what the demo started
 .PHONY: test-race
 test-race:
 	$(GO) test -race ./...
+
+.PHONY: test-e2e
+test-e2e: ## the tests on the local platform
+	$(GO) run ./test/platform run $(PLATFORM_FLAGS) -- $(GO) test -tags e2e -count 1 -p 1 -timeout 60m ./test/e2e/...
 
 .PHONY: lint
 lint: ## formatting and go vet
