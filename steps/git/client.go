@@ -30,6 +30,7 @@ type Options struct {
 	// from: symbolic links are not made, filters not run.
 	UntrustedTree bool
 	Author        Identity
+	Signing       Signing
 	Redact        *step.Redactor
 	Env           []string // NAME=value, for proxies and the like
 	// Trace is told each command before it runs; may be nil.
@@ -45,6 +46,7 @@ type Client struct {
 	home    string
 	env     []string
 	config  []string
+	stop    func() // ends what was started for git; may be nil
 }
 
 // New returns a client for one remote repository, whose credentials are used
@@ -92,7 +94,7 @@ func New(remote string, options Options) (*Client, error) {
 		c.set("core.attributesFile", os.DevNull)
 		c.set("core.fsmonitor", "false")
 	}
-	if err := options.Auth.apply(c, remote); err != nil {
+	if err := errors.Join(options.Auth.apply(c, remote), options.Signing.apply(c)); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	c.env = append(c.env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", len(c.config)/2))
@@ -106,18 +108,27 @@ func New(remote string, options Options) (*Client, error) {
 func (c *Client) set(key, value string) { c.config = append(c.config, key, value) }
 
 // Close removes git's home and what was put there.
-func (c *Client) Close() error { return os.RemoveAll(c.home) }
+func (c *Client) Close() error {
+	if c.stop != nil {
+		c.stop()
+	}
+	if err := os.RemoveAll(c.home); err != nil {
+		return step.Infraf("removing git's home: %w", err)
+	}
+	return nil
+}
 
 // Error is a git command that failed.
 type Error struct {
 	Command  string // "git push"
 	ExitCode int    // -1 when it did not run to its end
+	Stdout   string // of a push, which says there what became of each branch
 	Stderr   string // redacted, without control characters, at most 4 KiB of its end
 	err      error
 }
 
 func (e *Error) Error() string {
-	text := strings.TrimSpace(e.Stderr)
+	text := strings.TrimSpace(e.Stdout + "\n" + e.Stderr)
 	if text == "" {
 		text = e.err.Error()
 	}
@@ -162,6 +173,9 @@ func (c *Client) RunInput(ctx context.Context, dir string, input []byte, args ..
 			}
 		}
 		failure := &Error{Command: name, ExitCode: -1, Stderr: c.clean(stderr.String()), err: err}
+		if name == "git push" {
+			failure.Stdout = c.clean(stdout.String())
+		}
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			failure.ExitCode = exit.ExitCode()
 		}

@@ -21,25 +21,40 @@ func CheckRemote(remote string, allowFile bool) error {
 	case remote == "":
 		return step.Invalidf("no repository is given")
 	case strings.HasPrefix(remote, "-") || strings.ContainsAny(remote, "\x00\n\r"):
-		return step.Invalidf("%q is not the URL of a repository", remote)
+		return notRemote(remote)
+	}
+	scheme, _, ok := strings.Cut(remote, "://")
+	if !ok {
+		if scpLike.MatchString(remote) || allowFile && strings.HasPrefix(remote, "/") {
+			return nil
+		}
+		return notRemote(remote)
+	}
+	switch {
+	case scheme == "https" || scheme == "http" || scheme == "ssh" || scheme == "file" && allowFile:
+	default:
+		return step.WithHint(step.Invalidf("repositories are not fetched by %q", scheme), "use https or ssh")
 	}
 	u, err := url.Parse(remote)
-	if err == nil && u.Scheme != "" && u.Host+u.Path != "" && !(scpLike.MatchString(remote) && !strings.Contains(remote, "://")) {
-		if _, set := u.User.Password(); set {
-			return step.WithHint(step.Invalid(errors.New("the repository's URL has a password in it")), "give it by a workspace or a token file: a URL ends up in logs")
-		}
-		switch u.Scheme {
-		case "https", "http", "ssh":
-			return nil
-		case "file":
-			if allowFile {
-				return nil
-			}
-		}
-		return step.WithHint(step.Invalidf("repositories are not fetched by %s", u.Scheme), "use https or ssh")
+	if err != nil || u.Host == "" && scheme != "file" {
+		return notRemote(remote)
 	}
-	if scpLike.MatchString(remote) || allowFile && strings.HasPrefix(remote, "/") {
-		return nil
+	if _, set := u.User.Password(); set || tokenLike(u.User.Username()) {
+		return step.WithHint(step.Invalid(errors.New("the repository's URL has a password or a token in it")), "give it by a workspace or a token file: a URL ends up in logs")
+	}
+	return nil
+}
+
+// tokenLike tells whether what stands in the place of a user is a token: forges
+// take them there.
+func tokenLike(user string) bool {
+	return len(user) >= 32 || strings.HasPrefix(user, "gh") && strings.Contains(user, "_") || strings.HasPrefix(user, "glpat-")
+}
+
+// notRemote does not repeat what may be a credential.
+func notRemote(remote string) error {
+	if at := strings.LastIndexByte(remote, '@'); at >= 0 {
+		remote = "…" + remote[at:]
 	}
 	return step.WithHint(step.Invalidf("%q is not the URL of a repository", remote), "https://HOST/OWNER/NAME.git or git@HOST:OWNER/NAME.git")
 }
@@ -55,19 +70,3 @@ func CheckRef(ref string) error {
 
 // IsCommit tells whether text is a full commit hash.
 func IsCommit(text string) bool { return commitSHA.MatchString(text) }
-
-// Race tells whether a push was refused because somebody else pushed first,
-// so that the same change on top of theirs may go through. Every other
-// refusal (a protected branch, a hook, no permission) is final.
-func Race(err error) bool {
-	failure, ok := errors.AsType[*Error](err)
-	if !ok {
-		return false
-	}
-	for _, phrase := range []string{"non-fast-forward", "fetch first", "cannot lock ref", "incorrect old value provided", "failed to update ref", "stale info"} {
-		if strings.Contains(failure.Stderr, phrase) && strings.Contains(failure.Stderr, "rejected]") {
-			return true
-		}
-	}
-	return false
-}

@@ -126,7 +126,7 @@ func TestCloneRefuses(t *testing.T) {
 	}{
 		{"an option for a revision", []string{"--url=file://" + origin, "--revision=--upload-pack=touch /tmp/x"}, 2, "not the name of a branch"},
 		{"an option for a refspec", []string{"--url=file://" + origin, "--refspec=--upload-pack=x"}, 2, "not a refspec"},
-		{"a password in the URL", []string{"--url=https://u:secret@example.com/x.git"}, 2, "has a password in it"},
+		{"a password in the URL", []string{"--url=https://u:secret@example.com/x.git"}, 2, "has a password or a token in it"},
 		{"another transport", []string{"--url=ext::sh -c id"}, 2, "URL of a repository"},
 		{"a way out of the workspace", []string{"--url=file://" + origin, "--subdirectory=../up"}, 2, "leads out of the workspace"},
 		{"a revision that is not there", []string{"--url=file://" + origin, "--revision=nope"}, 2, "has no revision nope"},
