@@ -3,8 +3,8 @@
 package main
 
 import (
-	"github.com/model-delivery/model-delivery/steps/forge"
+	"github.com/model-delivery/model-delivery/steps/forge/report"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
-func main() { step.Main(forge.ReportCommand()) }
+func main() { step.Main(report.Command()) }

@@ -2,8 +2,8 @@
 package main
 
 import (
-	"github.com/model-delivery/model-delivery/steps/gitops"
+	"github.com/model-delivery/model-delivery/steps/gitops/wait"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
-func main() { step.Main(gitops.WaitCommand()) }
+func main() { step.Main(wait.Command()) }

@@ -1,84 +1,53 @@
 // Package forge talks to the sites that repositories are hosted on: pull
-// requests, commit statuses and comments, each through the forge's own client.
+// requests, comments and commit statuses.
+//
+// What a step needs of a forge is the interface [Forge]. Each forge is a
+// package of its own below this one, on that forge's own client; package
+// connect picks one. What they share is here: how a repository's URL is read,
+// an HTTP client that takes a token to one host only and waits when it is told
+// to, what an answer means, and how long a text may be.
 package forge
 
-import (
-	"context"
-	"net/http"
-	"net/url"
-	"strings"
-	"time"
+import "context"
 
-	"github.com/model-delivery/model-delivery/steps/step"
-)
+// Forge is one repository on a forge. Errors carry a step's exit code: see
+// [Explain]. An error is never "there is none".
+type Forge interface {
+	// PullRequests lists the open pull requests from a branch of this same
+	// repository into base. A fork's branch of the same name is not among them.
+	PullRequests(ctx context.Context, head, base string) ([]PullRequest, error)
+	// PullRequest reads one, open or not.
+	PullRequest(ctx context.Context, number int64) (PullRequest, error)
+	// PullRequestOf returns the number of the pull request that brought or
+	// would bring a commit, 0 when there is none.
+	PullRequestOf(ctx context.Context, commit string) (int64, error)
+	// CreatePullRequest opens one. Labels, assignees and reviewers are added
+	// by Decorate.
+	CreatePullRequest(ctx context.Context, spec PullRequestSpec) (PullRequest, error)
+	// UpdatePullRequest gives an open one the spec's title and body. A draft
+	// stays one, if the spec says so too.
+	UpdatePullRequest(ctx context.Context, number int64, spec PullRequestSpec) (PullRequest, error)
+	// Decorate adds the labels, assignees and reviewers that are missing.
+	Decorate(ctx context.Context, pull PullRequest, spec PullRequestSpec) error
+	// ClosePullRequest closes one without merging it.
+	ClosePullRequest(ctx context.Context, number int64) error
+	// AutoMerge has the forge merge it as soon as its own conditions (reviews,
+	// checks, a merge queue) are met, at once when they are, and only if its
+	// head is still pull.HeadCommit.
+	AutoMerge(ctx context.Context, pull PullRequest) error
 
-// Provider names a kind of forge.
-type Provider string
+	// Comments lists what was said on a pull request.
+	Comments(ctx context.Context, number int64) ([]Comment, error)
+	// AddComment says something on a pull request.
+	AddComment(ctx context.Context, number int64, body string) error
+	// EditComment changes what was said.
+	EditComment(ctx context.Context, number, id int64, body string) error
 
-// The providers. None is a git server without pull requests and statuses.
-const (
-	Auto  Provider = "auto"
-	Gitea Provider = "gitea"
-	None  Provider = "none"
-)
+	// SetStatus says something about a commit.
+	SetStatus(ctx context.Context, commit string, status Status) error
 
-// hosts are the public sites whose kind is known. Nothing is guessed from a
-// part of a host's name: a token would follow the guess.
-var hosts = map[string]Provider{"gitea.com": Gitea, "codeberg.org": Gitea}
-
-// Repository is where a repository is.
-type Repository struct {
-	Scheme, Host string
-	Owner, Name  string // Owner may have slashes in it, for groups within groups
-}
-
-// ParseRepository reads a clone URL, https://HOST/OWNER/NAME(.git) or
-// git@HOST:OWNER/NAME(.git).
-func ParseRepository(remote string) (Repository, error) {
-	r := Repository{Scheme: "https"}
-	var path string
-	if u, err := url.Parse(remote); err == nil && u.Host != "" {
-		r.Host, path = u.Host, u.Path
-		if u.Scheme == "http" {
-			r.Scheme = "http"
-		}
-		if u.Scheme == "ssh" {
-			r.Host = u.Hostname()
-		}
-	} else if before, after, ok := strings.Cut(remote, ":"); ok && !strings.HasPrefix(remote, "/") {
-		_, host, found := strings.Cut(before, "@")
-		if !found {
-			host = before
-		}
-		r.Host, path = host, after
-	}
-	path = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
-	at := strings.LastIndex(path, "/")
-	if r.Host == "" || at < 1 || at == len(path)-1 {
-		return Repository{}, step.WithHint(step.Invalidf("%q does not name a repository of a forge", remote), "https://HOST/OWNER/NAME.git")
-	}
-	r.Owner, r.Name = path[:at], path[at+1:]
-	return r, nil
-}
-
-// FullName is OWNER/NAME.
-func (r Repository) FullName() string { return r.Owner + "/" + r.Name }
-
-// BaseURL is where the forge is.
-func (r Repository) BaseURL() string { return r.Scheme + "://" + r.Host }
-
-// Resolve says which provider the host is, when it is left to us.
-func Resolve(provider Provider, r Repository) (Provider, error) {
-	switch provider {
-	case Gitea, None:
-		return provider, nil
-	case Auto, "":
-		if known, ok := hosts[strings.ToLower(r.Host)]; ok {
-			return known, nil
-		}
-		return "", step.WithHint(step.Invalidf("the kind of forge at %s is not known", r.Host), "name it with --provider: gitea or none")
-	}
-	return "", step.WithHint(step.Invalidf("unknown provider %q", provider), "one of auto, gitea, none")
+	// Limits are how long the forge lets texts be.
+	Limits() Limits
 }
 
 // PullRequest is a request to merge Head into Base.
@@ -87,20 +56,32 @@ type PullRequest struct {
 	URL        string
 	Head, Base string // branches
 	HeadCommit string
-	Title      string
+	Title      string // without what marks a draft
 	Body       string
 	Open       bool
 	Merged     bool
+	Draft      bool
+	Labels     []string
+	Assignees  []string
+	Reviewers  []string
+	// ID is what the forge calls it where the number is not enough.
+	ID string
 }
 
 // PullRequestSpec is what a pull request shall be.
 type PullRequestSpec struct {
 	Head, Base  string
 	Title, Body string
-	Assignees   []string
+	Assignees   []string // names of users
 	Reviewers   []string
 	Labels      []string
 	Draft       bool
+}
+
+// Comment is what was said on a pull request.
+type Comment struct {
+	ID   int64
+	Body string
 }
 
 // State is the state of a commit status.
@@ -122,29 +103,13 @@ type Status struct {
 	TargetURL   string
 }
 
-// client returns an HTTP client that waits, and that sends what it carries to
-// one host only.
-func client(host string) *http.Client {
-	return &http.Client{
-		Timeout:   30 * time.Second,
-		Transport: &retrying{host: host, next: http.DefaultTransport},
-		CheckRedirect: func(r *http.Request, _ []*http.Request) error {
-			if r.URL.Host != host {
-				return step.Infraf("the forge redirects from %s to %s: a token does not follow", host, r.URL.Host)
-			}
-			return nil
-		},
-	}
+// Limits are lengths in characters.
+type Limits struct {
+	Title, Body, Comment, Description int
 }
 
-// sleep waits for d or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+// Credentials prove who is asking. Without a token a forge is asked as anybody.
+type Credentials struct {
+	Username string // may be empty where a token is enough
+	Token    string // a token, or a password
 }

@@ -11,9 +11,10 @@ import (
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 
 	"github.com/model-delivery/model-delivery/steps/docker"
-	"github.com/model-delivery/model-delivery/steps/forge"
+	"github.com/model-delivery/model-delivery/steps/forge/report"
 	"github.com/model-delivery/model-delivery/steps/git/checkout"
 	"github.com/model-delivery/model-delivery/steps/gitops"
+	"github.com/model-delivery/model-delivery/steps/gitops/wait"
 	"github.com/model-delivery/model-delivery/steps/image"
 	"github.com/model-delivery/model-delivery/steps/integration"
 	"github.com/model-delivery/model-delivery/steps/kind"
@@ -30,10 +31,10 @@ func commands() map[string]*step.Command {
 	return map[string]*step.Command{
 		"cluster-setup":    setup.Command(),
 		"docker-wait":      docker.Command(),
-		"forge-report":     forge.ReportCommand(),
+		"forge-report":     report.Command(),
 		"git-clone":        checkout.Command(),
 		"gitops-promote":   gitops.PromoteCommand(),
-		"gitops-wait":      gitops.WaitCommand(),
+		"gitops-wait":      wait.Command(),
 		"kind-cluster":     kind.Command(),
 		"kind-integration": integration.Command(integration.Steps{}),
 		"model-changes":    model.ChangesCommand(),

@@ -1,17 +1,12 @@
-package gitops
+package wait
 
 import (
 	"errors"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
-
-	"github.com/model-delivery/model-delivery/steps/git"
 )
 
 // What Argo CD writes, and whether the commit "want" is live.
@@ -62,45 +57,5 @@ func TestJudge(t *testing.T) {
 				t.Errorf("%+v, %v", v, err)
 			}
 		})
-	}
-}
-
-func TestHistory(t *testing.T) {
-	t.Parallel()
-	dir := filepath.Join(t.TempDir(), "repo")
-	run := func(args ...string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "git", args...)
-		cmd.Env = append(os.Environ(), "GIT_CONFIG_GLOBAL="+os.DevNull, "GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@b", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@b")
-		out, err := cmd.CombinedOutput()
-		if err != nil {
-			t.Fatalf("git %s: %v %s", args, err, out)
-		}
-		return strings.TrimSpace(string(out))
-	}
-	run("init", "--quiet", "--initial-branch=main", dir)
-	var commits []string
-	for range 3 {
-		run("-C", dir, "commit", "--quiet", "--allow-empty", "-m", "x"+strings.Repeat("x", len(commits)))
-		commits = append(commits, run("-C", dir, "rev-parse", "HEAD"))
-	}
-	history := NewHistory(dir, "main", git.Options{AllowFile: true})
-	none := NewHistory("", "", git.Options{})
-	for _, tc := range []struct {
-		history          *History
-		commit, revision string
-		want             bool
-	}{
-		{history, commits[1], commits[1], true},
-		{history, commits[1], commits[2], true},
-		{history, commits[1], commits[0], false},
-		{history, strings.Repeat("1", 40), commits[2], false},
-		{history, commits[1], "main", false},
-		{none, commits[1], commits[1], true},
-		{none, commits[1], commits[2], false},
-	} {
-		if got, err := tc.history.Contains(t.Context(), tc.commit, tc.revision); err != nil || got != tc.want {
-			t.Errorf("%.7s contains %.7s: %v, %v, want %v", tc.revision, tc.commit, got, err, tc.want)
-		}
 	}
 }

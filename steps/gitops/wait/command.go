@@ -1,4 +1,4 @@
-package gitops
+package wait
 
 import (
 	"context"
@@ -27,8 +27,8 @@ type waitFlags struct {
 	allowFile                                    bool
 }
 
-// WaitCommand is the step gitops-wait.
-func WaitCommand() *step.Command {
+// Command is the step gitops-wait.
+func Command() *step.Command {
 	var f waitFlags
 	return &step.Command{
 		Name:  "gitops-wait",
@@ -95,7 +95,7 @@ func (f waitFlags) run(ctx context.Context, rt *step.Runtime) error {
 		if err != nil {
 			return err
 		}
-		history := NewHistory(f.repository, f.branch, git.Options{Auth: auth, AllowFile: f.allowFile, Redact: rt.Redact})
+		history := git.NewHistory(f.repository, f.branch, git.Options{Auth: auth, AllowFile: f.allowFile, Redact: rt.Redact})
 		revision, err = WaitArgoCD(ctx, ArgoCD{
 			Client: client, Namespace: f.controllerNamespace, Application: f.application, Timeout: f.timeout, Logf: rt.Logf,
 			Contains: func(ctx context.Context, revision string) (bool, error) {

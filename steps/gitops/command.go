@@ -1,0 +1,203 @@
+package gitops
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/model-delivery/model-delivery/steps/forge"
+	"github.com/model-delivery/model-delivery/steps/git"
+	"github.com/model-delivery/model-delivery/steps/gitops/evidence"
+	"github.com/model-delivery/model-delivery/steps/gitops/pin"
+	"github.com/model-delivery/model-delivery/steps/gitops/source"
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// promoteFlags are the flags of gitops-promote.
+type promoteFlags struct {
+	Landing
+	source, namespace              string
+	overlays, images               []string
+	kinds, charts                  []string
+	evidence, phases               []string
+	sourceRepository, sourceCommit string
+}
+
+// PromoteCommand is the step gitops-promote.
+func PromoteCommand() *step.Command {
+	var f promoteFlags
+	return &step.Command{
+		Name:  "gitops-promote",
+		Short: "bring a model to an environment by changing its GitOps repository",
+		Long: `The environment's directory becomes the source, with images pinned by digest; everything else stays as it is. Lands as a commit on the
+branch, or as the one pull request for this model and environment. Nothing to change is nothing done.
+
+Results: changed, commit, branch, pull-request-url, pull-request-number, promotion-ARTIFACT_OUTPUTS.`,
+		Example: `gitops-promote --repository https://example.com/ml/gitops.git --environment staging --model news-classifier \
+  --source models/news_classifier/charts --image classifier=registry/news@sha256:… --strategy push`,
+		Flags: func(fs *pflag.FlagSet) {
+			f.Register(fs)
+			fs.StringVar(&f.source, "source", "", "directory with the model's manifests")
+			fs.StringSliceVar(&f.overlays, "overlay", nil, "directory whose files are laid over the source's; {environment} and {model} are filled in; repeat for more")
+			fs.StringSliceVar(&f.images, "image", nil, "image to pin: CONTAINER=IMAGE@sha256:DIGEST, the image alone, or values.yaml:KEY.KEY=IMAGE@…; repeat for more")
+			fs.StringSliceVar(&f.evidence, "evidence", nil, "file that says what was tested with which result, in Markdown or seldon-predict's JSON; repeat for more")
+			fs.StringSliceVar(&f.phases, "phase", nil, "part of the run and its outcome for the pull request, NAME=OUTCOME; repeat for more")
+			fs.StringVar(&f.sourceRepository, "source-repository", "", "URL of the models repository, for the trailer Source-Repository")
+			fs.StringVar(&f.sourceCommit, "source-commit", "", "commit of the models repository that is promoted, for the trailer Source-Commit")
+			fs.StringSliceVar(&f.kinds, "allow-kind", source.DefaultKinds(), "kinds of objects that may be promoted, Kind.group or Kind")
+			fs.StringSliceVar(&f.charts, "allow-chart-repository", nil, "prefixes of repositories that a Helm chart may take its dependencies from")
+			fs.StringVar(&f.namespace, "namespace", "", "the only namespace that objects may name (default: any)")
+		},
+		Run: func(ctx context.Context, rt *step.Runtime) error { return f.run(ctx, rt) },
+	}
+}
+
+func (f *promoteFlags) run(ctx context.Context, rt *step.Runtime) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	p, err := f.promotion(ctx, rt)
+	if err != nil {
+		return err
+	}
+	outcome, err := Promote(ctx, p)
+	// What was done before something failed is told, too.
+	SetResults(rt, f.Repository, outcome)
+	return err
+}
+
+// SetResults hands the outcome on.
+func SetResults(rt *step.Runtime, repository string, outcome Outcome) {
+	url, number := "", ""
+	if pull := outcome.PullRequest; pull != nil {
+		url, number = pull.URL, strconv.FormatInt(pull.Number, 10)
+	}
+	rt.Results.Set("changed", strconv.FormatBool(outcome.Changed))
+	rt.Results.Set("commit", outcome.Commit)
+	rt.Results.Set("branch", outcome.Branch)
+	rt.Results.Set("pull-request-url", url)
+	rt.Results.Set("pull-request-number", number)
+	// What Tekton Chains takes for an artifact that was made: the commit.
+	artifact := map[string]string{"uri": "", "digest": ""}
+	if outcome.Commit != "" {
+		artifact = map[string]string{"uri": "git+" + repository, "digest": digestOf(outcome.Commit)}
+	}
+	rt.Results.SetObject("promotion-ARTIFACT_OUTPUTS", artifact)
+	if outcome.Diff != "" {
+		fmt.Fprintln(rt.Stderr, outcome.Diff)
+	}
+}
+
+func digestOf(commit string) string {
+	if len(commit) == 64 {
+		return "sha256:" + commit
+	}
+	return "sha1:" + commit
+}
+
+// promotion is what the flags ask for; nothing has been touched yet.
+func (f *promoteFlags) promotion(ctx context.Context, rt *step.Runtime) (Promotion, error) {
+	p := Promotion{
+		Repository: f.Repository, Branch: f.Branch, Environment: f.Environment, Model: f.Model, Strategy: Strategy(f.Strategy),
+		Target: f.fill(f.Path), Request: f.request(), AutoMerge: f.AutoMerge, DryRun: f.DryRun, PushTimeout: f.PushTimeout, Logf: rt.Logf,
+		Evidence: evidence.Promotion{
+			Model: f.Model, Environment: f.Environment, Title: f.Title, SourceRepository: f.sourceRepository, SourceCommit: f.sourceCommit,
+			PipelineRun: f.PipelineRun, RunURL: f.RunURL,
+		},
+	}
+	if f.source == "" {
+		return p, step.Invalidf("--source is not given")
+	}
+	if err := f.checkOrigin(); err != nil {
+		return p, err
+	}
+	var err error
+	if p.Files, err = f.files(&p.Evidence); err != nil {
+		return p, err
+	}
+	for _, file := range named(f.evidence) {
+		if err := p.Evidence.Read(file); err != nil {
+			return p, err
+		}
+	}
+	for _, text := range named(f.phases) {
+		phase, err := evidence.ParsePhase(text)
+		if err != nil {
+			return p, err
+		}
+		p.Evidence.Phases = append(p.Evidence.Phases, phase)
+	}
+	auth, err := f.Auth(ctx, rt.Redact, rt.Logf)
+	if err != nil {
+		return p, err
+	}
+	p.Evidence = redacted(p.Evidence, rt.Redact)
+	p.Git = f.git(auth, rt.Redact)
+	if p.Strategy == ViaPullRequest {
+		var target forge.Forge
+		if target, err = f.Forge(ctx, auth, rt.Logf); target != nil {
+			p.Forge = target
+		}
+	}
+	return p, err
+}
+
+// fill puts environment and model into a path.
+func (l *Landing) fill(text string) string {
+	return path.Clean(strings.NewReplacer("{environment}", l.Environment, "{model}", l.Model).Replace(text))
+}
+
+// checkOrigin refuses what would end up in commit messages as it is.
+func (f *promoteFlags) checkOrigin() error {
+	if f.sourceRepository != "" {
+		if err := git.CheckRemote(f.sourceRepository, true); err != nil {
+			return fmt.Errorf("--source-repository: %w", err)
+		}
+	}
+	if f.sourceCommit != "" {
+		if err := git.CheckRef(f.sourceCommit); err != nil {
+			return fmt.Errorf("--source-commit: %w", err)
+		}
+	}
+	return nil
+}
+
+// files are the source's, with overlays laid over them and images pinned.
+func (f *promoteFlags) files(e *evidence.Promotion) ([]source.File, error) {
+	var overlays []string
+	for _, overlay := range named(f.overlays) {
+		overlays = append(overlays, f.fill(overlay))
+	}
+	files, err := source.Load(f.source, overlays, source.Rules{Kinds: named(f.kinds), Namespace: f.namespace, Charts: named(f.charts)})
+	if err != nil {
+		return nil, err
+	}
+	var pins []pin.Pin
+	for _, text := range named(f.images) {
+		p, err := pin.Parse(text)
+		if err != nil {
+			return nil, err
+		}
+		pins = append(pins, p)
+		e.Images = append(e.Images, p.Image.String())
+	}
+	return pin.Apply(files, pins)
+}
+
+// redacted takes secrets out of what is published.
+func redacted(e evidence.Promotion, redact *step.Redactor) evidence.Promotion {
+	for i, text := range e.Markdown {
+		e.Markdown[i] = redact.String(text)
+	}
+	for i, result := range e.Results {
+		for j, failure := range result.Failures {
+			e.Results[i].Failures[j].Outcome = redact.String(failure.Outcome)
+		}
+	}
+	e.Title, e.RunURL = redact.String(e.Title), redact.String(e.RunURL)
+	return e
+}
