@@ -4,48 +4,30 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/google/jsonschema-go/jsonschema"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
-// Schema is a JSON Schema that answers are held against.
+// Schema is a JSON Schema, draft 2020-12 or 7, that answers are held against.
 type Schema struct {
-	compiled *jsonschema.Schema
+	resolved *jsonschema.Resolved
 	path     string // of the file; "": written out in the checks
 }
 
-// Problems says where v breaks the schema; none: it does not.
-func (s *Schema) Problems(v any) []string {
-	err := s.compiled.Validate(plain(v))
+// Problem says where v breaks the schema; "": it does not.
+func (s *Schema) Problem(v any) string {
+	err := s.resolved.Validate(plain(v))
 	if err == nil {
-		return nil
+		return ""
 	}
-	invalid, ok := err.(*jsonschema.ValidationError)
-	if !ok {
-		return []string{err.Error()}
-	}
-	var out []string
-	for _, unit := range invalid.BasicOutput().Errors {
-		if unit.Error == nil {
-			continue
-		}
-		at := unit.InstanceLocation
-		if at == "" {
-			at = "/"
-		}
-		if len(out) < 10 {
-			out = append(out, at+": "+unit.Error.String())
-		}
-	}
-	if len(out) == 0 {
-		out = append(out, strings.TrimSpace(invalid.Error()))
-	}
-	return out
+	return strings.TrimPrefix(strings.ReplaceAll(err.Error(), "validating ", ""), "root: ")
 }
 
 // plain turns a value into what encoding/json makes of JSON, which has no NaN:
@@ -57,10 +39,10 @@ func plain(v any) any {
 			return value.String(x, 0)
 		}
 		return x
-	case int64, uint64, []byte:
-		if _, binary := x.([]byte); !binary {
-			return json.Number(fmt.Sprint(x))
-		}
+	case json.Number:
+		f, _ := value.Float(x)
+		return plain(f)
+	case []byte:
 		return strings.Trim(value.String(x, 0), `"`)
 	case []any:
 		out := make([]any, len(x))
@@ -102,21 +84,133 @@ func (r *reader) schema(n *yaml.Node, where string) *Schema {
 	} else {
 		doc = r.value(n, where)
 	}
-	c := jsonschema.NewCompiler()
-	c.UseLoader(noLoader{})
-	err := c.AddResource("checks:schema", plain(doc))
-	if err == nil {
-		s.compiled, err = c.Compile("checks:schema")
-	}
-	if err != nil {
+	var err error
+	if s.resolved, err = compileSchema(doc); err != nil {
 		r.problem(n, where, "is no usable JSON Schema: %s", strings.Join(strings.Fields(err.Error()), " "))
 		return nil
 	}
 	return s
 }
 
-type noLoader struct{}
+func compileSchema(doc any) (*jsonschema.Resolved, error) {
+	if err := (&references{root: doc}).check(); err != nil {
+		return nil, err
+	}
+	var parsed jsonschema.Schema
+	if err := json.Unmarshal(value.Append(nil, doc), &parsed); err != nil {
+		return nil, err
+	}
+	return parsed.Resolve(&jsonschema.ResolveOptions{Loader: func(uri *url.URL) (*jsonschema.Schema, error) {
+		return nil, fmt.Errorf("%s is elsewhere, and nothing is fetched", uri)
+	}})
+}
 
-func (noLoader) Load(url string) (any, error) {
-	return nil, fmt.Errorf("%s is elsewhere, and nothing is fetched", url)
+// references looks for references that lead back to where they are: such a
+// schema would never be done with any answer.
+type references struct {
+	root  any
+	steps int
+}
+
+// inPlace are the keywords that hold schemas for the very same value.
+var inPlace = []string{"allOf", "anyOf", "oneOf", "not", "if", "then", "else"}
+
+const maxSchemaSteps = 100_000
+
+func (r *references) check() error { return r.walk(r.root) }
+
+// walk visits every schema, wherever it is.
+func (r *references) walk(v any) error {
+	switch x := v.(type) {
+	case []any:
+		for _, item := range x {
+			if err := r.walk(item); err != nil {
+				return err
+			}
+		}
+	case map[string]any:
+		for _, key := range []string{"$dynamicRef", "$recursiveRef"} {
+			if _, ok := x[key]; ok {
+				return fmt.Errorf("%s is not supported; use $ref", key)
+			}
+		}
+		if err := r.follow(x, nil); err != nil {
+			return err
+		}
+		for _, item := range x {
+			if err := r.walk(item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// follow goes where a value is passed on as it is.
+func (r *references) follow(v any, trail []string) error {
+	if r.steps++; r.steps > maxSchemaSteps {
+		return fmt.Errorf("it is too large")
+	}
+	object, ok := v.(map[string]any)
+	if !ok {
+		return nil
+	}
+	if ref, ok := object["$ref"].(string); ok {
+		if slices.Contains(trail, ref) {
+			return fmt.Errorf("$ref %q leads back to itself", ref)
+		}
+		pointer, local := strings.CutPrefix(ref, "#")
+		if !local {
+			return fmt.Errorf("$ref %q is elsewhere, and nothing is fetched", ref)
+		}
+		target, err := r.lookup(pointer)
+		if err != nil {
+			return err
+		}
+		if err := r.follow(target, append(slices.Clone(trail), ref)); err != nil {
+			return err
+		}
+	}
+	for _, key := range inPlace {
+		inner := []any{object[key]}
+		if list, ok := object[key].([]any); ok {
+			inner = list
+		}
+		for _, item := range inner {
+			if err := r.follow(item, trail); err != nil {
+				return err
+			}
+		}
+	}
+	if dependent, ok := object["dependentSchemas"].(map[string]any); ok {
+		for _, item := range dependent {
+			if err := r.follow(item, trail); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lookup finds what a JSON pointer leads to.
+func (r *references) lookup(pointer string) (any, error) {
+	at := r.root
+	if pointer == "" {
+		return at, nil
+	}
+	text, err := url.PathUnescape(pointer)
+	if err != nil || !strings.HasPrefix(text, "/") {
+		return nil, fmt.Errorf("$ref %q is no JSON pointer", "#"+pointer)
+	}
+	for part := range strings.SplitSeq(text[1:], "/") {
+		part = strings.ReplaceAll(strings.ReplaceAll(part, "~1", "/"), "~0", "~")
+		object, ok := at.(map[string]any)
+		if !ok {
+			return nil, fmt.Errorf("$ref %q leads nowhere", "#"+pointer)
+		}
+		if at, ok = object[part]; !ok {
+			return nil, fmt.Errorf("$ref %q leads nowhere", "#"+pointer)
+		}
+	}
+	return at, nil
 }
