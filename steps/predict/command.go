@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
+	"github.com/model-delivery/model-delivery/steps/seldonclient"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -25,7 +27,7 @@ func Command() *step.Command {
 }
 
 func runCommand(name string) *step.Command {
-	access, flags := &accessFlags{}, &runFlags{}
+	access, cluster, flags := &accessFlags{}, &clusterFlags{}, &runFlags{}
 	return &step.Command{
 		Name:  name,
 		Short: "run the checks (what happens without a command, too)",
@@ -42,12 +44,13 @@ seldon-predict --checks integration/predictions.yaml --endpoint gateway.example.
 		Flags: func(fs *pflag.FlagSet) {
 			flags.register(fs)
 			access.register(fs)
+			cluster.register(fs)
 		},
-		Run: func(ctx context.Context, rt *step.Runtime) error { return runChecks(ctx, rt, access, flags) },
+		Run: func(ctx context.Context, rt *step.Runtime) error { return runChecks(ctx, rt, access, cluster, flags) },
 	}
 }
 
-func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, flags *runFlags) error {
+func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster *clusterFlags, flags *runFlags) error {
 	if flags.checks == "" {
 		return step.Invalidf("--checks is needed: the file of checks to run")
 	}
@@ -62,17 +65,24 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, flags
 			return step.Invalidf("--only: %w", err)
 		}
 	}
-	client, err := access.options(rt.Redact.Add)
-	if err != nil {
-		return err
-	}
-	if access.endpoint == "" {
-		return step.WithHint(step.Invalidf("--endpoint is needed: where the model is"), "for a model on this machine: --endpoint http://127.0.0.1:9000")
-	}
-	o.Targets = []Target{{Options: client, GRPCEndpoint: access.grpcEndpoint}}
 	ctx, cancel := context.WithTimeoutCause(ctx, flags.timeout, fmt.Errorf("--timeout of %s is over", flags.timeout))
 	defer cancel()
-	rt.Logf("checking %s with %d checks of %s", client.Target.Endpoint, len(file.Checks), file.Path)
+	start := time.Now()
+	d, err := resolve(ctx, rt, access, cluster, flags.readyTimeout)
+	if err != nil {
+		if code := step.ExitCode(err); code == step.ExitFailed || code == step.ExitInfra {
+			return notThere(rt, o, start, flags.reportDir, err)
+		}
+		return err
+	}
+	defer d.close()
+	o.Targets, o.Baseline, o.Images = d.targets, d.baseline, d.images
+	// What the cluster took to become ready is not given again.
+	o.ReadyTimeout = max(flags.readyTimeout-time.Since(start), time.Second)
+	if o.Baseline != nil {
+		cluster.addComparison(file)
+	}
+	rt.Logf("%s: %d checks against %s", file.Path, len(file.Checks), names(o.Targets))
 	done, err := Run(ctx, o)
 	if done == nil {
 		if _, ok := errors.AsType[*InputError](err); ok {
@@ -80,7 +90,60 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, flags
 		}
 		return step.Infra(err)
 	}
+	d.addLogs(ctx, access, done, rt.Redact.String)
 	return conclude(rt, done, flags.reportDir)
+}
+
+// notThere reports that no check was run, since the deployment did not come up.
+func notThere(rt *step.Runtime, o Options, start time.Time, dir string, err error) error {
+	r := newReport(o.File)
+	for _, c := range (&runner{options: o}).selected() {
+		out := report.Check{Name: c.Name, Kind: c.Kind(), Line: c.Line, Findings: []report.Finding{{Stage: report.NotReady, Message: rt.Redact.String(err.Error())}}}
+		out.Settle()
+		r.Checks = append(r.Checks, out)
+	}
+	r.Seconds = time.Since(start).Seconds()
+	r.Close()
+	setResults(rt, r)
+	if dir != "" {
+		if writeErr := r.Write(dir, rt.Redact.String); writeErr != nil {
+			rt.Logf("%v", writeErr)
+		}
+	}
+	return err
+}
+
+// names lists the targets for people.
+func names(targets []Target) string {
+	var out []string
+	for _, t := range targets {
+		text := t.Options.Target.Endpoint
+		if t.Name != "" {
+			text = t.Name + " at " + text
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
+}
+
+// addComparison adds a comparison of every request, where the file has none.
+func (f *clusterFlags) addComparison(file *checks.File) {
+	for _, c := range file.Checks {
+		if c.Compare != nil {
+			return
+		}
+	}
+	c := &checks.Check{
+		Name: "compared with the baseline", Protocol: file.Defaults.Protocol, Transport: file.Defaults.Transport, Timeout: file.Defaults.Timeout,
+		Method: seldonclient.Predict, Tolerance: file.Defaults.Tolerance, Compare: &checks.Compare{},
+	}
+	if f.agreement > 0 {
+		c.Expect.Agreement = &checks.Range{Min: &f.agreement}
+	}
+	if f.slowdown > 0 {
+		c.Expect.Slowdown = &checks.Range{Max: &f.slowdown}
+	}
+	file.Checks = append(file.Checks, c)
 }
 
 // conclude writes results and reports, and turns failed checks into an error.
@@ -88,19 +151,8 @@ func conclude(rt *step.Runtime, r *report.Report, dir string) error {
 	for i := range r.Checks {
 		printCheck(rt, &r.Checks[i])
 	}
-	rt.Results.Set("outcome", string(r.Outcome))
-	rt.Results.Set("passed", strconv.Itoa(r.Passed))
-	rt.Results.Set("failed", strconv.Itoa(r.Failed))
-	accuracy, p95 := "", ""
-	if r.Accuracy != nil {
-		accuracy = strconv.FormatFloat(*r.Accuracy, 'g', 6, 64)
-	}
-	if r.P95 != nil {
-		p95 = strconv.FormatFloat(*r.P95, 'f', 3, 64)
-	}
-	rt.Results.Set("accuracy", accuracy)
-	rt.Results.Set("p95-ms", p95)
-	rt.Results.Set("digest", r.Digest)
+	printLogs(rt, r.Logs)
+	setResults(rt, r)
 	if dir != "" {
 		if err := r.Write(dir, rt.Redact.String); err != nil {
 			return step.Infra(err)
@@ -126,6 +178,23 @@ func conclude(rt *step.Runtime, r *report.Report, dir string) error {
 	}
 	// Nothing wrong was answered; nothing was answered.
 	return step.WithHint(step.Infra(err), "is the endpoint right and the model up? --ready-timeout is how long it is waited for")
+}
+
+// setResults sets every result; those that were not measured are empty.
+func setResults(rt *step.Runtime, r *report.Report) {
+	rt.Results.Set("outcome", string(r.Outcome))
+	rt.Results.Set("passed", strconv.Itoa(r.Passed))
+	rt.Results.Set("failed", strconv.Itoa(r.Failed))
+	accuracy, p95 := "", ""
+	if r.Accuracy != nil {
+		accuracy = strconv.FormatFloat(*r.Accuracy, 'g', 6, 64)
+	}
+	if r.P95 != nil {
+		p95 = strconv.FormatFloat(*r.P95, 'f', 3, 64)
+	}
+	rt.Results.Set("accuracy", accuracy)
+	rt.Results.Set("p95-ms", p95)
+	rt.Results.Set("digest", r.Digest)
 }
 
 // printCheck prints one check: a line when it passed, all that is known when
@@ -155,6 +224,20 @@ func printCheck(rt *step.Runtime, c *report.Check) {
 	}
 	if c.Replay != "" {
 		fmt.Fprintf(rt.Stdout, "     replay: %s\n", c.Replay)
+	}
+}
+
+// printedLines is how much of each log is printed; the report has more.
+const printedLines = 15
+
+// printLogs prints the ends of the model's logs.
+func printLogs(rt *step.Runtime, logs []report.Log) {
+	for _, log := range logs {
+		lines := strings.Split(strings.TrimRight(log.Text, "\n"), "\n")
+		fmt.Fprintf(rt.Stdout, "the end of the log of container %s of pod %s:\n", log.Container, log.Pod)
+		for _, line := range lines[max(0, len(lines)-printedLines):] {
+			fmt.Fprintf(rt.Stdout, "     %s\n", line)
+		}
 	}
 }
 

@@ -1,16 +1,272 @@
 package predict
 
 import (
+	"cmp"
 	"context"
+	"fmt"
+	"math"
+	"slices"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/predict/match"
+	"github.com/model-delivery/model-delivery/steps/predict/metrics"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
+	"github.com/model-delivery/model-delivery/steps/seldonclient"
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
-// compare runs a check that asks the baseline the same.
+// maxMovers is how many inputs are shown that the two answer differently.
+const maxMovers = 10
+
+// comparison sums up what two deployments answer to the same.
+type comparison struct {
+	tolerance           match.Tolerance
+	rows, alike         int
+	largest             float64
+	movers              []report.Mover
+	sample              metrics.Regression
+	baseline, candidate metrics.Latencies
+	broken              int
+	turn                bool
+}
+
+// compare runs a check that asks the baseline the same. Both are asked one
+// after the other, with the first taking turns, so that neither is always warm.
 func (r *runner) compare(ctx context.Context, s *session, c *checks.Check, out *report.Check) {
 	if r.options.Baseline == nil {
 		out.Outcome, out.Summary = report.Skipped, "no baseline was given to compare with"
 		return
 	}
+	base, err := r.baselineSession(ctx, c)
+	if err != nil {
+		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "the baseline is " + err.Error()})
+		return
+	}
+	cmp := &comparison{tolerance: c.Tolerance}
+	if d := c.Compare.Dataset; d != nil {
+		err := s.batches(ctx, d, func(b batch) bool {
+			q := &checks.Request{Body: batchBody(d, b.rows)}
+			inputs := make([]any, len(b.rows))
+			for i, row := range b.rows {
+				inputs[i] = row
+			}
+			cmp.ask(ctx, s, base, c, q, inputs, out)
+			return cmp.broken < maxBroken
+		})
+		if err != nil {
+			out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: fmt.Sprintf("%s: %v", d.File.Path, err)})
+		}
+	} else {
+		for _, other := range r.options.File.Checks {
+			named := len(c.Compare.Checks) == 0 || slices.Contains(c.Compare.Checks, other.Name)
+			if other.Kind() == "request" && other.Method == seldonclient.Predict && named && !expectsFailure(&other.Expect) && ctx.Err() == nil {
+				cmp.ask(ctx, s, base, other, other.Request, []any{other.Name}, out)
+			}
+		}
+	}
+	cmp.finish(c, out)
+}
+
+// baselineSession is ready to be asked.
+func (r *runner) baselineSession(ctx context.Context, c *checks.Check) (*session, error) {
+	if r.baseline != nil {
+		return r.baseline, nil
+	}
+	s := newSession(r.options, *r.options.Baseline)
+	selected := r.selected()
+	if len(selected) == 1 {
+		selected = append(selected, r.options.File.Checks...)
+	}
+	waited, err := s.ready(ctx, selected)
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	info := s.info(r.options.File.Defaults)
+	info.Baseline, info.ReadySeconds = true, waited.Seconds()
+	r.report.Targets = append(r.report.Targets, info)
+	r.baseline = s
+	return s, nil
+}
+
+// ask asks both and compares row by row.
+func (c *comparison) ask(ctx context.Context, candidate, baseline *session, check *checks.Check, q *checks.Request, inputs []any, out *report.Check) {
+	c.turn = !c.turn
+	var answers [2]*seldonclient.Answer
+	var messages [2]*seldonclient.Message
+	sides := []int{0, 1}
+	if c.turn {
+		sides = []int{1, 0}
+	}
+	for _, i := range sides {
+		s, who := baseline, "the baseline"
+		if i == 1 {
+			s, who = candidate, "the candidate"
+		}
+		a, m, f := s.plain(ctx, check, q, out)
+		if f != nil {
+			c.broken++
+			f.Message = who + ": " + f.Message
+			if c.broken <= 3 {
+				out.Findings = append(out.Findings, *f)
+			}
+			return
+		}
+		answers[i], messages[i] = a, m
+	}
+	c.baseline.Add(answers[0].Latency)
+	c.candidate.Add(answers[1].Latency)
+	before, after := rowsOrWhole(messages[0]), rowsOrWhole(messages[1])
+	for i := range max(len(before), len(after)) {
+		c.rows++
+		input := inputs[min(i, len(inputs)-1)]
+		if i >= len(before) || i >= len(after) {
+			c.mover(input, at(before, i), at(after, i), math.Inf(1))
+			continue
+		}
+		c.row(input, before[i], after[i])
+	}
+}
+
+func at(rows []any, i int) any {
+	if i < len(rows) {
+		return rows[i]
+	}
+	return nil
+}
+
+func rowsOrWhole(m *seldonclient.Message) []any {
+	if rows, err := rowsOf(m, ""); err == nil {
+		return rows
+	}
+	if m.Kind == "outputs" {
+		var all []any
+		for _, t := range m.Outputs {
+			all = append(all, t.Value)
+		}
+		return all
+	}
+	return []any{m.Value}
+}
+
+// row compares two answers to the same row: rows of scores agree when the same
+// class leads, anything else when it is equal within the tolerance.
+func (c *comparison) row(input, before, after any) {
+	alike, by := false, 0.0
+	x, y := scores(before), scores(after)
+	switch {
+	case x != nil && y != nil && len(x) == len(y):
+		for i := range x {
+			by = math.Max(by, math.Abs(x[i]-y[i]))
+		}
+		lead := slices.Index(x, slices.Max(x))
+		c.sample.Add(x[lead], y[lead])
+		if len(x) > 1 {
+			alike = lead == slices.Index(y, slices.Max(y))
+		} else {
+			alike = c.equal(before, after)
+		}
+	default:
+		alike = c.equal(before, after)
+	}
+	if !math.IsNaN(by) {
+		c.largest = math.Max(c.largest, by)
+	}
+	if alike {
+		c.alike++
+	}
+	if !alike || by > c.tolerance.Absolute {
+		c.mover(input, before, after, by)
+	}
+}
+
+func (c *comparison) equal(before, after any) bool {
+	p, err := match.Compile(map[string]any{"$literal": before})
+	return err == nil && p.Compare(after, c.tolerance) == nil
+}
+
+// scores are the numbers of a row; nil when it has anything else.
+func scores(row any) []float64 {
+	var out []float64
+	for _, v := range seldonclient.Flatten(row) {
+		f, ok := value.Float(v)
+		if !ok {
+			return nil
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// mover keeps the inputs that move most.
+func (c *comparison) mover(input, before, after any, by float64) {
+	m := report.Mover{Input: value.String(input, 200), Baseline: value.String(before, 200), Candidate: value.String(after, 200)}
+	if !math.IsInf(by, 0) && !math.IsNaN(by) {
+		m.By = by
+	}
+	c.movers = append(c.movers, m)
+	slices.SortStableFunc(c.movers, func(a, b report.Mover) int { return cmp.Compare(b.By, a.By) })
+	c.movers = c.movers[:min(len(c.movers), maxMovers)]
+}
+
+// finish writes down the comparison and holds it against the expectations.
+func (c *comparison) finish(check *checks.Check, out *report.Check) {
+	out.Compare = &report.Compare{
+		Rows: c.rows, Difference: c.largest, Movers: c.movers, Points: c.sample.Points,
+		Baseline: report.NewLatency(&c.baseline), Candidate: report.NewLatency(&c.candidate),
+	}
+	out.Latency = out.Compare.Candidate
+	if c.rows == 0 {
+		if len(out.Findings) == 0 {
+			out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: "there was nothing to compare"})
+		}
+		return
+	}
+	agreement := float64(c.alike) / float64(c.rows)
+	slowdown := 0.0
+	if before := c.baseline.Percentile(50); before > 0 {
+		slowdown = float64(c.candidate.Percentile(50)) / float64(before)
+	}
+	out.Compare.Agreement, out.Compare.Slowdown = agreement, slowdown
+	out.Summary = fmt.Sprintf("%.4g %% of %d answers agree, largest difference %.4g, median latency %.3g times the baseline's", agreement*100, c.rows, c.largest, slowdown)
+	for _, rule := range []struct {
+		name  string
+		stage report.Stage
+		got   float64
+		want  *checks.Range
+	}{
+		{"agreement", report.Value, agreement, check.Expect.Agreement},
+		{"difference", report.Value, c.largest, check.Expect.Difference},
+		{"slowdown", report.SLO, slowdown, check.Expect.Slowdown},
+	} {
+		if rule.want != nil && !rule.want.Holds(rule.got) {
+			out.Findings = append(out.Findings, report.Finding{
+				Stage: rule.stage, Where: rule.name, Expected: rangeText(rule.want), Got: fmt.Sprintf("%.6g", rule.got),
+				Message: fmt.Sprintf("%s is %.6g, expected %s", rule.name, rule.got, rangeText(rule.want)),
+			})
+		}
+	}
+}
+
+// plain asks and expects no more than an answer of the protocol.
+func (s *session) plain(ctx context.Context, c *checks.Check, q *checks.Request, out *report.Check) (*seldonclient.Answer, *seldonclient.Message, *report.Finding) {
+	p, err := s.prepare(c, q)
+	if err != nil {
+		return nil, nil, &report.Finding{Stage: report.Transport, Message: err.Error()}
+	}
+	a, flakes, err := s.ask(ctx, p, nil)
+	out.Flakes = append(out.Flakes, flakes...)
+	if err != nil {
+		f := s.transport(err)
+		return nil, nil, &f
+	}
+	if findings := judge(&checks.Check{Method: seldonclient.Predict}, a); len(findings) > 0 {
+		f := s.clean(findings[0])
+		return a, nil, &f
+	}
+	m, err := a.Message()
+	if err != nil {
+		return a, nil, &report.Finding{Stage: report.Schema, Message: err.Error()}
+	}
+	return a, m, nil
 }

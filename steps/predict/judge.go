@@ -130,8 +130,8 @@ func (j *judgement) content() {
 		j.compare(*e.Meta, anyMap(m.Meta), "meta")
 	}
 	if e.Schema != nil {
-		for _, problem := range e.Schema.Problems(m.Tree) {
-			j.schema("JSON Schema: %s", problem)
+		if problem := e.Schema.Problem(m.Tree); problem != "" {
+			j.schema("JSON Schema: %s", shorten(problem, 1000))
 		}
 	}
 	j.shapeAndRange(m)

@@ -215,7 +215,7 @@ func (s *session) dataset(ctx context.Context, c *checks.Check, out *report.Chec
 			score.mu.Unlock()
 		}
 		if finding != nil {
-			score.fail(s.clean(*finding), b.lines)
+			score.fail(*finding, b.lines)
 		}
 		score.mu.Lock()
 		defer score.mu.Unlock()
@@ -272,31 +272,12 @@ func (s *session) eachBatch(ctx context.Context, c *checks.Check, d *checks.Data
 
 // askRows asks for the rows of a batch.
 func (s *session) askRows(ctx context.Context, c *checks.Check, b batch, score *scorer) (*seldonclient.Answer, *seldonclient.Message, *report.Finding) {
-	d := c.Dataset
-	if d == nil {
-		d = c.Compare.Dataset
-	}
-	p, err := s.prepare(c, &checks.Request{Body: batchBody(d, b.rows)})
-	if err != nil {
-		return nil, nil, &report.Finding{Stage: report.Transport, Message: err.Error()}
-	}
-	a, flakes, err := s.ask(ctx, p, nil)
-	if score != nil && len(flakes) > 0 {
+	var repeated report.Check
+	a, m, finding := s.plain(ctx, c, &checks.Request{Body: batchBody(c.Dataset, b.rows)}, &repeated)
+	if len(repeated.Flakes) > 0 {
 		score.mu.Lock()
-		score.flakes = append(score.flakes, flakes...)
+		score.flakes = append(score.flakes, repeated.Flakes...)
 		score.mu.Unlock()
 	}
-	if err != nil {
-		f := s.transport(err)
-		return nil, nil, &f
-	}
-	plain := &checks.Check{Method: seldonclient.Predict}
-	if findings := judge(plain, a); len(findings) > 0 {
-		return a, nil, &findings[0]
-	}
-	m, err := a.Message()
-	if err != nil {
-		return a, nil, &report.Finding{Stage: report.Schema, Message: err.Error()}
-	}
-	return a, m, nil
+	return a, m, finding
 }

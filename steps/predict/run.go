@@ -38,6 +38,8 @@ type Options struct {
 	Retries int
 	// Concurrency is how many requests of different checks run side by side.
 	Concurrency int
+	// Images have to be what answers, where answers tell, as NAME=REF or REF.
+	Images []string
 	// Only, when it is not nil, picks checks by name.
 	Only *regexp.Regexp
 	// Secrets is given text that is shown, and takes secrets out of it.
@@ -58,7 +60,7 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	if o.Concurrency < 1 {
 		o.Concurrency = 1
 	}
-	r := &runner{options: o, report: &report.Report{File: o.File.Path, Digest: o.File.Digest, Started: time.Now().UTC().Truncate(time.Millisecond)}}
+	r := &runner{options: o, report: newReport(o.File)}
 	defer r.close()
 	start := time.Now()
 	for _, t := range o.Targets {
@@ -70,6 +72,10 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	r.sum()
 	r.report.Close()
 	return r.report, ctx.Err()
+}
+
+func newReport(file *checks.File) *report.Report {
+	return &report.Report{File: file.Path, Digest: file.Digest, Started: time.Now().UTC().Truncate(time.Millisecond)}
 }
 
 type runner struct {

@@ -217,6 +217,9 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 	s.mu.Unlock()
 	out.Status = a.Status
 	out.Findings = judge(c, a)
+	if f := s.identity(a); f != nil {
+		out.Findings = append(out.Findings, *f)
+	}
 	out.Summary = fmt.Sprintf("status %d in %s", a.Status, a.Latency.Round(10*time.Microsecond))
 	if len(out.Findings) > 0 {
 		out.Replay = s.replay(c, c.Request)
