@@ -26,8 +26,8 @@ func runCommand(steps Steps) *step.Command {
 	return &step.Command{
 		Name:  "run",
 		Short: "build, deploy, test and check the model in a cluster that is gone afterwards",
-		Long: `Waits for docker, makes the cluster while the image is built, loads the image while integration/setup.yaml is installed (or, without one,
-` + "`make kind_setup`" + ` runs), deploys the model's manifests, runs the Makefile's integration tests, then the prediction checks. When all is well
+		Long: `Waits for docker, makes the cluster while the image is built, loads the image as soon as it is built and the nodes run, installs
+integration/setup.yaml as soon as the cluster is ready (or, without one, runs ` + "`make kind_setup`" + `), deploys the model's manifests, runs the Makefile's integration tests, then the prediction checks. When all is well
 the very image that was tested is pushed. What a model does not have is left out. Logs are kept and the cluster is removed, whatever
 came before.
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -24,6 +25,7 @@ var phaseOrder = []string{"docker", "cluster", "build", "load", "setup", "deploy
 type phase struct {
 	name    string
 	code    int
+	aside   bool // stopped because another one failed
 	started time.Time
 	took    time.Duration
 	results map[string]string // string results; others as JSON
@@ -38,6 +40,7 @@ type journal struct {
 func (j *journal) add(p phase) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.phases = slices.DeleteFunc(j.phases, func(before phase) bool { return before.name == p.name }) // it is done anew
 	j.phases = append(j.phases, p)
 }
 
@@ -47,7 +50,7 @@ func (j *journal) failed(except ...string) (phase, bool) {
 	defer j.mu.Unlock()
 	for _, name := range phaseOrder {
 		for _, p := range j.phases {
-			if p.name == name && p.code != 0 && !slices.Contains(except, name) {
+			if p.name == name && p.code != 0 && !p.aside && !slices.Contains(except, name) {
 				return p, true
 			}
 		}
@@ -89,7 +92,10 @@ func (j *journal) String() string {
 				continue
 			}
 			text := fmt.Sprintf("%s %.1fs", p.name, p.took.Seconds())
-			if p.code != 0 {
+			switch {
+			case p.aside:
+				text += " (stopped)"
+			case p.code != 0:
 				text += fmt.Sprintf(" (failed, exit code %d)", p.code)
 			}
 			parts = append(parts, text)
@@ -108,26 +114,41 @@ func (r *run) execute(ctx context.Context, name string, cmd *step.Command, args 
 		r.journal.add(phase{name: name, code: step.ExitInfra, started: time.Now()})
 		return false
 	}
-	return r.phase(name, func(out io.Writer) (int, map[string]string) {
+	return r.phase(ctx, name, func(out io.Writer) (int, map[string]string) {
 		code := step.Execute(ctx, cmd, append(args, "--results-dir", dir), r.getenv, out, out)
 		return code, readResults(dir)
 	})
 }
 
+// preview runs cluster-setup for the images that it tells, aside from the phases.
+func (r *run) preview(ctx context.Context, cmd *step.Command, args ...string) []string {
+	var results bytes.Buffer
+	if step.Execute(ctx, cmd, append(args, "--results-dir="), r.getenv, &results, io.Discard) != 0 {
+		return nil
+	}
+	lines := bytes.Split(bytes.TrimSpace(results.Bytes()), []byte("\n"))
+	var told struct{ Images []string }
+	_ = json.Unmarshal(lines[len(lines)-1], &told) // none is as good as one that cannot be read
+	return told.Images
+}
+
 // phase runs do as a phase, its output marked with the phase's name.
-func (r *run) phase(name string, do func(out io.Writer) (int, map[string]string)) bool {
+func (r *run) phase(ctx context.Context, name string, do func(out io.Writer) (int, map[string]string)) bool {
 	started := time.Now()
 	out := &prefixWriter{mu: &r.outMu, w: r.out, prefix: "[" + name + "] "}
 	fmt.Fprintf(out, "started\n")
 	code, results := do(out)
 	took := time.Since(started)
 	out.Flush()
-	verdict := "done"
-	if code != 0 {
+	verdict, aside := "done", code != 0 && errors.Is(context.Cause(ctx), errAside)
+	switch {
+	case aside:
+		verdict = "stopped"
+	case code != 0:
 		verdict = fmt.Sprintf("FAILED with exit code %d", code)
 	}
 	fmt.Fprintf(out, "%s after %.1fs\n", verdict, took.Seconds())
-	r.journal.add(phase{name: name, code: code, started: started, took: took, results: results})
+	r.journal.add(phase{name: name, code: code, aside: aside, started: started, took: took, results: results})
 	return code == 0
 }
 

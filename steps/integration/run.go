@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/model-delivery/model-delivery/steps/image"
 	"github.com/model-delivery/model-delivery/steps/model"
 	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -22,8 +21,12 @@ type Steps struct {
 	DockerWait, KindCluster, ClusterSetup, ModelImage, SeldonDeploy, SeldonPredict func() *step.Command
 }
 
-// cleanupTime is how long a run that was stopped may take to remove its cluster.
-const cleanupTime = 9 * time.Second
+// cleanupTime is how long a run that was stopped may take to keep logs and
+// remove its cluster, hurriedLogsTime how much of it the logs may take.
+const (
+	cleanupTime     = 9 * time.Second
+	hurriedLogsTime = 4 * time.Second
+)
 
 // Outcome is what came of a run.
 type Outcome struct {
@@ -84,66 +87,6 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 	return r.outcome(ctx, time.Since(started), cleanup), nil
 }
 
-// work runs the phases up to the first that makes going on useless.
-func (r *run) work(ctx context.Context) {
-	wait := optional("--host", r.DockerHost, "--log-file", r.DockerLog, "--exit-file", r.DockerExit)
-	if !r.execute(ctx, "docker", r.steps.DockerWait(), append(wait, "--timeout", r.DockerTimeout.String(), "--cli", "docker")...) {
-		return
-	}
-	if !together(func() bool { return r.cluster(ctx) }, func() bool { return r.build(ctx) }) {
-		return
-	}
-	if !together(func() bool { return r.load(ctx) }, func() bool { return r.setup(ctx) }) {
-		return
-	}
-	if r.paths.manifests != "" && !r.execute(ctx, "deploy", r.steps.SeldonDeploy(),
-		"--manifests", r.paths.manifests, "--image", r.deploy.Container+"="+r.Image,
-		"--namespace", r.Namespace, "--kubeconfig", r.paths.kubeconfig) {
-		return
-	}
-	// The checks tell more about a model whose tests fail, so they run anyway.
-	tested := r.test(ctx)
-	checked := r.check(ctx)
-	if r.Push && tested && checked && ctx.Err() == nil {
-		r.execute(ctx, "push", r.steps.ModelImage(), "--strategy", image.None, "--model-dir", r.paths.dir,
-			"--tag", r.Image, "--expect-id", r.journal.result("build", "image-id"), "--push", r.Image)
-	}
-}
-
-func (r *run) cluster(ctx context.Context) bool {
-	args := append([]string{"create"}, optional("--config", r.paths.config, "--node-image", r.NodeImage)...)
-	for _, mirror := range r.Mirrors {
-		args = append(args, "--registry-mirror", mirror)
-	}
-	args = append(args, "--name", r.Name, "--kubeconfig", r.paths.kubeconfig)
-	return r.execute(ctx, "cluster", r.steps.KindCluster(), args...)
-}
-
-func (r *run) build(ctx context.Context) bool {
-	args := optional("--base-image", r.BaseImage)
-	return r.execute(ctx, "build", r.steps.ModelImage(), append(args, "--strategy", r.Strategy, "--model-dir", r.paths.dir, "--tag", r.Image)...)
-}
-
-func (r *run) load(ctx context.Context) bool {
-	return r.execute(ctx, "load", r.steps.KindCluster(), "load", "--name", r.Name, "--image", r.Image)
-}
-
-// setup installs what the model needs: by set-up files, else by its Makefile's
-// target kind_setup, as models that come from Jenkins have it.
-func (r *run) setup(ctx context.Context) bool {
-	if len(r.paths.setup) == 0 {
-		if !r.hasTarget(ctx, "kind_setup") {
-			return true
-		}
-		return r.make(ctx, "setup", "kind_setup")
-	}
-	args := []string{"--kubeconfig", r.paths.kubeconfig}
-	for _, file := range r.paths.setup {
-		args = append(args, "--file", file)
-	}
-	return r.execute(ctx, "setup", r.steps.ClusterSetup(), args...)
-}
-
 func (r *run) test(ctx context.Context) bool {
 	var targets []string
 	for _, target := range r.Targets {
@@ -171,7 +114,7 @@ func (r *run) check(ctx context.Context) bool {
 
 // make runs targets of the model's Makefile. Its exit code is the phase's.
 func (r *run) make(ctx context.Context, name string, targets ...string) bool {
-	return r.phase(name, func(out io.Writer) (int, map[string]string) {
+	return r.phase(ctx, name, func(out io.Writer) (int, map[string]string) {
 		err := process.Run(ctx, process.Command{Name: "make", Args: append([]string{"-C", r.paths.dir}, targets...), Env: r.makeEnv(), Output: out})
 		if err == nil {
 			return 0, nil
@@ -207,9 +150,10 @@ func (r *run) makeEnv() []string {
 }
 
 // cleanUp keeps the logs and removes the cluster, and tells whether both went
-// well. After a cancellation it has little time, and the cluster comes first.
+// well. After a cancellation it has little time for both.
 func (r *run) cleanUp(ctx context.Context) bool {
-	if _, started := r.ran("cluster"); !started {
+	cluster, started := r.ran("cluster")
+	if !started {
 		r.keepDockerLog()
 		return true
 	}
@@ -220,9 +164,9 @@ func (r *run) cleanUp(ctx context.Context) bool {
 		defer cancel()
 	}
 	ok := true
-	if r.paths.report != "" && !stopped {
-		ok = r.execute(ctx, "logs", r.steps.KindCluster(), "logs", "--name", r.Name,
-			"--output-dir", filepath.Join(r.paths.report, "kind"), "--max-size", strconv.FormatInt(r.MaxLogBytes, 10))
+	// A cluster that did not come up is gone; making it has kept its logs.
+	if r.paths.report != "" && cluster.code == 0 {
+		ok = r.keepLogs(ctx, stopped) || stopped
 	}
 	if !r.Keep {
 		ok = r.execute(ctx, "delete", r.steps.KindCluster(), "delete", "--name", r.Name, "--kubeconfig", r.paths.kubeconfig) && ok
@@ -230,6 +174,18 @@ func (r *run) cleanUp(ctx context.Context) bool {
 	r.keepDockerLog()
 	return ok
 }
+
+func (r *run) keepLogs(ctx context.Context, hurry bool) bool {
+	if hurry {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, hurriedLogsTime)
+		defer cancel()
+	}
+	return r.execute(ctx, "logs", r.steps.KindCluster(), "logs", "--name", r.Name,
+		"--output-dir", r.kindLogs(), "--max-size", strconv.FormatInt(r.MaxLogBytes, 10))
+}
+
+func (r *run) kindLogs() string { return filepath.Join(r.paths.report, "kind") }
 
 // keepDockerLog copies the end of the daemon's log to the other logs.
 func (r *run) keepDockerLog() {
@@ -269,31 +225,4 @@ func (r *run) outcome(ctx context.Context, took time.Duration, cleanup bool) Out
 	}
 	fmt.Fprintf(r.out, "phases: %s; total %.1fs\n", r.journal.String(), took.Seconds())
 	return o
-}
-
-// optional keeps the pairs of flag and value whose value is not empty.
-func optional(pairs ...string) []string {
-	var args []string
-	for i := 0; i+1 < len(pairs); i += 2 {
-		if pairs[i+1] != "" {
-			args = append(args, pairs[i], pairs[i+1])
-		}
-	}
-	return args
-}
-
-// together runs all at once, waits for all and tells whether all went well.
-func together(all ...func() bool) bool {
-	oks := make([]bool, len(all))
-	var wg sync.WaitGroup
-	for i, do := range all {
-		wg.Go(func() { oks[i] = do() })
-	}
-	wg.Wait()
-	for _, ok := range oks {
-		if !ok {
-			return false
-		}
-	}
-	return true
 }

@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,10 +35,11 @@ spec: {predictors: [{graph: {name: classifier}, componentSpecs: [{spec: {contain
 
 // stand stands in for the steps: it notes what is called, and fails what it is told to.
 type stand struct {
-	mu    sync.Mutex
-	calls []string
-	fail  map[string]int                         // exit code by step, such as "kind-cluster create"
-	do    func(ctx context.Context, name string) // may be nil
+	mu       sync.Mutex
+	calls    []string
+	fail     map[string]int                         // exit code by step, such as "kind-cluster create"
+	do       func(ctx context.Context, name string) // may be nil
+	attempts string                                 // that the cluster took; "1" when empty
 }
 
 func (s *stand) called() []string {
@@ -55,11 +57,14 @@ func (s *stand) command(name string, flags []string, results map[string]string) 
 		Flags: func(fs *pflag.FlagSet) {
 			for _, flag := range flags {
 				values[flag] = fs.String(flag, "", "")
+				if flag == "dry-run" {
+					fs.Lookup(flag).NoOptDefVal = "true"
+				}
 			}
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error {
 			call := name
-			for _, flag := range []string{"strategy", "push", "expect-id", "file", "endpoint"} {
+			for _, flag := range []string{"strategy", "push", "expect-id", "file", "endpoint", "dry-run", "prefetch"} {
 				if value := values[flag]; value != nil && *value != "" {
 					call += " --" + flag + " " + filepath.Base(*value)
 				}
@@ -67,7 +72,9 @@ func (s *stand) command(name string, flags []string, results map[string]string) 
 			s.mu.Lock()
 			s.calls = append(s.calls, call)
 			s.mu.Unlock()
-			if s.do != nil {
+			if dry := values["dry-run"]; dry != nil && *dry != "" {
+				rt.Results.SetArray("images", []string{"operator:1"})
+			} else if s.do != nil {
 				s.do(ctx, name)
 			}
 			for key, value := range results {
@@ -85,10 +92,11 @@ func (s *stand) command(name string, flags []string, results map[string]string) 
 }
 
 func (s *stand) steps() integration.Steps {
+	attempts := cmp.Or(s.attempts, "1")
 	kind := func() *step.Command {
 		return &step.Command{Name: "kind-cluster", Short: "stands in", Subcommands: []*step.Command{
-			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig"}, map[string]string{"node-image": "node@" + digest}),
-			s.command("kind-cluster load", []string{"name", "image"}, nil),
+			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig", "prefetch", "logs-dir", "max-log-bytes"}, map[string]string{"node-image": "node@" + digest, "attempts": attempts}),
+			s.command("kind-cluster load", []string{"name", "image", "wait"}, nil),
 			s.command("kind-cluster logs", []string{"name", "output-dir", "max-size"}, nil),
 			s.command("kind-cluster delete", []string{"name", "kubeconfig"}, nil),
 		}}
@@ -99,7 +107,7 @@ func (s *stand) steps() integration.Steps {
 	return integration.Steps{
 		DockerWait:   one("docker-wait", nil, "host", "log-file", "exit-file", "timeout", "cli"),
 		KindCluster:  kind,
-		ClusterSetup: one("cluster-setup", nil, "file", "kubeconfig"),
+		ClusterSetup: one("cluster-setup", nil, "file", "kubeconfig", "dry-run"),
 		ModelImage: one("model-image", map[string]string{"image-id": "sha256:1", "IMAGE_DIGEST": digest},
 			"strategy", "model-dir", "tag", "push", "expect-id", "base-image"),
 		SeldonDeploy:  one("seldon-deploy", nil, "manifests", "image", "namespace", "kubeconfig"),
@@ -155,10 +163,9 @@ func TestAllPhases(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", code, output)
 	}
 	calls := s.called()
-	slices.Sort(calls[1:3]) // side by side
-	slices.Sort(calls[3:5])
+	slices.Sort(calls[:6]) // side by side
 	want := []string{
-		"docker-wait", "kind-cluster create", "model-image --strategy make", "cluster-setup --file setup.yaml", "kind-cluster load", "seldon-deploy",
+		"cluster-setup --file setup.yaml", "cluster-setup --file setup.yaml --dry-run true", "docker-wait", "kind-cluster create --prefetch operator:1", "kind-cluster load", "model-image --strategy make", "seldon-deploy",
 		"seldon-predict --endpoint 127.0.0.1:30188", "model-image --strategy none --push news-classifier:v1 --expect-id sha256:1", "kind-cluster logs", "kind-cluster delete",
 	}
 	if !slices.Equal(calls, want) {
@@ -200,9 +207,9 @@ func TestFailures(t *testing.T) {
 		without []string // what must not be called
 	}{
 		{"docker does not come up", map[string]int{"docker-wait": 3}, "", 3, "docker", []string{"kind-cluster create", "model-image", "kind-cluster delete"}},
-		{"no cluster", map[string]int{"kind-cluster create": 3}, "", 3, "cluster", []string{"kind-cluster load", "seldon-deploy"}},
-		{"no image", map[string]int{"model-image": 1}, "", 1, "build", []string{"kind-cluster load", "cluster-setup"}},
-		{"both: the cluster counts", map[string]int{"kind-cluster create": 3, "model-image": 1}, "", 3, "cluster", nil},
+		{"no cluster", map[string]int{"kind-cluster create": 3}, "", 3, "cluster", []string{"seldon-deploy"}},
+		{"no image", map[string]int{"model-image": 1}, "", 1, "build", []string{"kind-cluster load", "seldon-deploy"}},
+		{"image not loaded", map[string]int{"kind-cluster load": 3}, "", 3, "load", []string{"seldon-deploy"}},
 		{"no set-up", map[string]int{"cluster-setup": 2}, "", 2, "setup", []string{"seldon-deploy"}},
 		{"not deployed", map[string]int{"seldon-deploy": 1}, "", 1, "deploy", []string{"seldon-predict"}},
 		{"wrong predictions", map[string]int{"seldon-predict": 1}, "", 1, "predict", []string{"--push"}},
@@ -240,6 +247,40 @@ func TestFailures(t *testing.T) {
 				t.Errorf("there is a release: %s", results["release"])
 			}
 		})
+	}
+}
+
+// A build that fails stops what goes on beside it, and alone counts as failed.
+func TestFailureStopsWhatIsBeside(t *testing.T) {
+	t.Parallel()
+	s := &stand{fail: map[string]int{"model-image": 1}}
+	s.do = func(ctx context.Context, name string) {
+		if name == "kind-cluster create" {
+			<-ctx.Done()
+		}
+	}
+	code, results, output := run(t, t.Context(), s, "--repository-dir", newModel(t))
+	if code != 1 || results["failed-phase"] != "build" || !strings.Contains(output, "[cluster] stopped after") || strings.Contains(output, "[setup]") {
+		t.Errorf("exit code %d, results %v\n%s", code, results, output)
+	}
+	if calls := s.called(); calls[len(calls)-1] != "kind-cluster delete" {
+		t.Errorf("calls %q", calls)
+	}
+}
+
+// What was loaded into the nodes of an attempt that failed is loaded again.
+func TestLoadAfterAnotherAttempt(t *testing.T) {
+	t.Parallel()
+	s := &stand{attempts: "2"}
+	code, _, output := run(t, t.Context(), s, "--repository-dir", newModel(t))
+	loads := 0
+	for _, call := range s.called() {
+		if call == "kind-cluster load" {
+			loads++
+		}
+	}
+	if code != 0 || loads != 2 {
+		t.Errorf("exit code %d, %d loads\n%s", code, loads, output)
 	}
 }
 
@@ -298,7 +339,7 @@ func TestStoppedRunRemovesItsCluster(t *testing.T) {
 				t.Errorf("exit code %d, results %v\n%s", code, results, output)
 			}
 			calls := strings.Join(s.called(), "\n")
-			if strings.Contains(calls, "--push") || strings.Contains(calls, "logs") || strings.Contains(calls, "delete") == (at == "docker-wait") {
+			if strings.Contains(calls, "--push") || strings.Contains(calls, "delete") == (at == "docker-wait") {
 				t.Errorf("calls:\n%s", calls)
 			}
 		})

@@ -97,6 +97,7 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.dockerTimeout, "docker-timeout", docker.DefaultTimeout, "how much of it waiting for the daemon may take")
 	fs.IntVar(&f.options.Retries, "retries", 1, "how often a failure that is known to pass is tried again")
 	fs.StringArrayVar(&f.mirrors, "registry-mirror", nil, "REGISTRY=URL that the nodes ask instead, or HOST:PORT of a registry without TLS; repeatable")
+	fs.StringSliceVar(&f.options.Prefetch, "prefetch", nil, "images that pods will want, for the nodes to pull while the control plane starts")
 	fs.StringSliceVar(&f.options.OuterSubnets, "outer-subnets", nil, "CIDRs of the cluster around this one, to stay clear of (default: found from this pod)")
 	fs.Int32SliceVar(&f.nodePorts, "node-ports", nil, "node ports that tests use, to check that they can be reached")
 	fs.BoolVar(&f.options.Strict, "strict-config", false, "make every warning about the configuration an error")
@@ -123,6 +124,7 @@ func (f *createFlags) resolve(rt *step.Runtime) (Options, error) {
 		return o, err
 	}
 	o.Images = f.images.options
+	o.Prefetch = withoutEmpty(o.Prefetch)
 	for _, text := range withoutEmpty(f.mirrors) {
 		mirror, err := ParseMirror(text)
 		if err != nil {
@@ -153,6 +155,7 @@ func setResults(rt *step.Runtime, result Result) {
 	rt.Results.Set("node-image", result.NodeImage)
 	rt.Results.Set("kubernetes-version", result.KubernetesVersion)
 	rt.Results.Set("phases", string(phases))
+	rt.Results.Set("attempts", strconv.Itoa(result.Attempts))
 	rt.Logf("phases: %s", result.Phases)
 }
 
@@ -167,7 +170,8 @@ Images named with --image or --archive are loaded while the control plane
 starts.
 
 Results: cluster, node-image, kubernetes-version, and phases, an object of
-seconds by phase (docker, pull, boot, kubeadm, ready, load, total).`,
+seconds by phase (docker, pull, boot, kubeadm, ready, load, total), and
+attempts, how often it was tried.`,
 		Example: "kind-cluster create --name test --config integration/kind_config.yaml --image model:test",
 		Flags:   f.register,
 		Run: func(ctx context.Context, rt *step.Runtime) error {
@@ -195,6 +199,7 @@ func loadCommand() *step.Command {
 			target.registerHost(fs)
 			images.register(fs)
 			fs.DurationVar(&timeout, "timeout", 10*time.Minute, "how long it may take")
+			fs.DurationVar(&images.options.Wait, "wait", 0, "how long to wait for the nodes of a cluster that is being made; loading goes on while its control plane starts")
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error {
 			if err := images.check(); err != nil {

@@ -34,6 +34,10 @@ type LoadOptions struct {
 	// InsecureRegistries are asked without TLS, besides those at private or
 	// loopback addresses.
 	InsecureRegistries []string
+	// Wait is how long [Load] waits for nodes of a cluster that is being
+	// made; zero: the nodes must be there. It begins when their containerd
+	// has its final configuration, while the control plane still starts.
+	Wait time.Duration
 }
 
 func (o LoadOptions) empty() bool { return len(o.Images)+len(o.Archives) == 0 }
@@ -58,6 +62,11 @@ func Load(ctx context.Context, target Target, o LoadOptions) error {
 	streams, err := s.plan(ctx, o)
 	if err != nil {
 		return err
+	}
+	if o.Wait > 0 {
+		if err := s.awaitNodes(ctx, o.Wait); err != nil {
+			return err
+		}
 	}
 	nodes, err := s.nodes()
 	if err != nil {
@@ -142,71 +151,6 @@ func goArchitecture(kernel string) string {
 		return "arm64"
 	}
 	return kernel
-}
-
-// loading is work on the nodes that goes on beside kind's.
-type loading struct {
-	done   chan struct{} // closed at the end; err is valid from then on
-	failed chan struct{} // closed when it ended with an error
-	err    error
-}
-
-// startLoading tells containerd about mirrors and puts the wanted images into
-// the nodes as soon as containerd in them has its final configuration, while
-// kind goes on with the control plane.
-func (c *creation) startLoading(ctx context.Context) *loading {
-	l := &loading{done: make(chan struct{}), failed: make(chan struct{})}
-	settled := c.booted
-	if len(c.config.ContainerdConfigPatches)+len(c.config.ContainerdConfigPatchesJSON6902) > 0 {
-		settled = c.settled // kind restarts containerd before that
-	}
-	go func() {
-		defer close(l.done)
-		select {
-		case <-ctx.Done():
-			return
-		case <-settled:
-		}
-		if l.err = c.load(ctx); l.err != nil && ctx.Err() == nil {
-			close(l.failed)
-		}
-	}()
-	return l
-}
-
-func (c *creation) load(ctx context.Context) error {
-	if len(c.streams)+len(c.Mirrors) == 0 {
-		return nil
-	}
-	nodes, err := c.session.nodes()
-	if err != nil {
-		return err
-	}
-	for _, node := range nodes {
-		for _, mirror := range c.Mirrors {
-			if err := addMirror(ctx, node, mirror); err != nil {
-				return err
-			}
-		}
-	}
-	start := time.Now()
-	defer func() { c.result.Phases.Load = time.Since(start) }()
-	return c.session.loadAll(ctx, c.streams, nodes)
-}
-
-// addMirror tells containerd in a node where to find a registry. containerd
-// reads the file at each pull, so that no restart is needed.
-func addMirror(ctx context.Context, node nodes.Node, mirror Mirror) error {
-	path := "/etc/containerd/certs.d/" + mirror.Registry
-	text := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.Endpoint)
-	if err := node.CommandContext(ctx, "mkdir", "-p", path).Run(); err != nil {
-		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
-	}
-	err := node.CommandContext(ctx, "cp", "/dev/stdin", path+"/hosts.toml").SetStdin(strings.NewReader(text)).Run()
-	if err != nil {
-		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
-	}
-	return nil
 }
 
 // loadAll sends every stream to every node, several at a time. The first

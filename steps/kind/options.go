@@ -80,6 +80,9 @@ type Options struct {
 	Docker docker.Options
 	// Images are put into the nodes while the control plane starts.
 	Images LoadOptions
+	// Prefetch are images that pods will want: containerd in the nodes pulls
+	// them while the control plane starts. One that cannot be had is no error.
+	Prefetch []string
 	// Mirrors are registries that the nodes reach at another address.
 	Mirrors []Mirror
 	// OuterSubnets are the CIDRs of the cluster around this one, which the

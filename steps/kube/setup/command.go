@@ -34,7 +34,8 @@ func Command() *step.Command {
 		Short: "Install what a setup file lists in a cluster, and wait until all of it is ready",
 		Long: "A setup file lists Helm charts, kustomizations and manifests. Each entry is applied as soon as those it\n" +
 			"needs are ready, entries that do not need one another side by side. When something does not become ready,\n" +
-			"the error says which object, and why: its events, the state of its pods, their last log lines.",
+			"the error says which object, and why: its events, the state of its pods, their last log lines.\n\n" +
+			"Results: installed, entry-seconds, seconds; with --dry-run instead images, those that the pods will want.",
 		Example: "cluster-setup --file setup.yaml --kubeconfig kind.kubeconfig\n" +
 			"cluster-setup --profile seldon-core --profile ambassador",
 		Flags: func(fs *pflag.FlagSet) {
@@ -63,10 +64,11 @@ func run(ctx context.Context, rt *step.Runtime, f flags) error {
 		return err
 	}
 	if f.dryRun {
-		lines, err := Preview(ctx, plan, rt.Logf)
-		for _, line := range lines {
+		previewed, err := Preview(ctx, plan, rt.Logf)
+		for _, line := range previewed.Lines {
 			fmt.Fprintln(rt.Stdout, line)
 		}
+		rt.Results.SetArray("images", previewed.Images)
 		return err
 	}
 	client, err := kube.NewClient(kube.Options{Kubeconfig: f.kubeconfig, Context: f.context, UserAgent: "cluster-setup"})

@@ -30,6 +30,23 @@ func TestDryRunNeedsNoCluster(t *testing.T) {
 	}
 }
 
+func TestDryRunTellsImages(t *testing.T) {
+	t.Parallel()
+	dir := tree(t, map[string]string{
+		"setup.yaml": header + "- {name: a, manifests: [{file: a.yaml}]}\n",
+		"a.yaml": `{apiVersion: apps/v1, kind: Deployment, metadata: {name: a}, spec: {template: {spec: {
+  initContainers: [{name: i, image: "init:1"}],
+  containers: [{name: c, image: "operator:2", env: [{name: EXECUTOR_CONTAINER_IMAGE_AND_VERSION, value: "executor:3"}, {name: OTHER_IMAGE, value: "other:4"}]}]}}}}
+---
+{apiVersion: batch/v1, kind: CronJob, metadata: {name: b}, spec: {jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: "init:1"}]}}}}}}
+`,
+	})
+	code, stdout, stderr := execute(t, "--dry-run", "--file", filepath.Join(dir, "setup.yaml"))
+	if want := `"images":["executor:3","init:1","operator:2"]`; code != 0 || !strings.Contains(stdout, want) {
+		t.Errorf("exit code %d, output %q, errors %q; want %q", code, stdout, stderr, want)
+	}
+}
+
 func TestCommandRefusesBadInput(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

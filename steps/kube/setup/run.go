@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -247,34 +245,4 @@ func defined(obj *unstructured.Unstructured) string {
 		return "kind " + kind + "." + group
 	}
 	return ""
-}
-
-// Preview makes the objects of a plan without a cluster and says in lines what
-// would be installed.
-func Preview(ctx context.Context, plan *Plan, progress func(string, ...any)) ([]string, error) {
-	sources, err := fetchAll(ctx, plan, progress)
-	if err != nil {
-		return nil, err
-	}
-	var lines []string
-	for i, s := range sources {
-		release, err := s.render(nil)
-		if err != nil {
-			return nil, err
-		}
-		counts := map[string]int{}
-		for _, obj := range append(slices.Clone(release.CRDs), release.Objects...) {
-			counts[obj.GetKind()]++
-		}
-		var kinds []string
-		for _, kind := range slices.Sorted(maps.Keys(counts)) {
-			kinds = append(kinds, fmt.Sprintf("%d %s", counts[kind], kind))
-		}
-		line := fmt.Sprintf("%s in namespace %s: %s", plan.Entries[i].Name, plan.Entries[i].Namespace, strings.Join(kinds, ", "))
-		if len(plan.Entries[i].Needs) > 0 {
-			line += "; needs " + strings.Join(plan.Entries[i].Needs, ", ")
-		}
-		lines = append(lines, line)
-	}
-	return lines, nil
 }

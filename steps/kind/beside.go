@@ -1,0 +1,107 @@
+package kind
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
+
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// loading is work on the nodes that goes on beside kind's.
+type loading struct {
+	done   chan struct{} // closed at the end; err is valid from then on
+	failed chan struct{} // closed when it ended with an error
+	err    error
+}
+
+// startLoading tells containerd about mirrors and puts the wanted images into
+// the nodes as soon as containerd in them has its final configuration, while
+// kind goes on with the control plane.
+func (c *creation) startLoading(ctx context.Context) *loading {
+	l := &loading{done: make(chan struct{}), failed: make(chan struct{})}
+	settled := c.booted
+	if len(c.config.ContainerdConfigPatches)+len(c.config.ContainerdConfigPatchesJSON6902) > 0 {
+		settled = c.settled // kind restarts containerd before that
+	}
+	go func() {
+		defer close(l.done)
+		select {
+		case <-ctx.Done():
+			return
+		case <-settled:
+		}
+		if l.err = c.load(ctx); l.err != nil && ctx.Err() == nil {
+			close(l.failed)
+		}
+	}()
+	return l
+}
+
+func (c *creation) load(ctx context.Context) error {
+	if len(c.streams)+len(c.Mirrors)+len(c.Prefetch) == 0 {
+		return nil
+	}
+	nodes, err := c.session.nodes()
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		for _, mirror := range c.Mirrors {
+			if err := addMirror(ctx, node, mirror); err != nil {
+				return err
+			}
+		}
+	}
+	start := time.Now()
+	defer func() { c.result.Phases.Load = time.Since(start) }()
+	fetched := c.prefetch(ctx, nodes)
+	err = c.session.loadAll(ctx, c.streams, nodes)
+	fetched.Wait()
+	return err
+}
+
+// addMirror tells containerd in a node where to find a registry. containerd
+// reads the file at each pull, so that no restart is needed.
+func addMirror(ctx context.Context, node nodes.Node, mirror Mirror) error {
+	path := "/etc/containerd/certs.d/" + mirror.Registry
+	text := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.Endpoint)
+	if err := node.CommandContext(ctx, "mkdir", "-p", path).Run(); err != nil {
+		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
+	}
+	err := node.CommandContext(ctx, "cp", "/dev/stdin", path+"/hosts.toml").SetStdin(strings.NewReader(text)).Run()
+	if err != nil {
+		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
+	}
+	return nil
+}
+
+// prefetch lets containerd in the nodes pull images that pods will want. The
+// pods would pull them too, only later, so that a failure is just told.
+func (c *creation) prefetch(ctx context.Context, list []nodes.Node) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, maxParallel)
+	for _, node := range list {
+		for _, image := range c.Prefetch {
+			wg.Go(func() {
+				slots <- struct{}{}
+				defer func() { <-slots }()
+				start := time.Now()
+				var out limitedBuffer
+				err := node.CommandContext(ctx, "crictl", "pull", image).SetStdout(&out).SetStderr(&out).Run()
+				switch {
+				case ctx.Err() != nil:
+				case err != nil:
+					c.Log("%s was not fetched ahead: %s", image, lastLines(out.String(), 1))
+				default:
+					c.Log("fetched %s ahead into %s in %s", image, node, since(start))
+				}
+			})
+		}
+	}
+	return &wg
+}
