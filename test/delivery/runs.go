@@ -2,14 +2,12 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	tekton "github.com/tektoncd/pipeline/pkg/client/clientset/versioned"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
@@ -169,31 +167,4 @@ func between(start, end *metav1.Time) float64 {
 		return 0
 	}
 	return end.Sub(start.Time).Seconds()
-}
-
-// FailureLogs returns the end of the logs of every step that failed in the
-// run, at most lines lines a step.
-func (r *Runs) FailureLogs(ctx context.Context, run string, lines int64) (string, error) {
-	tasks, err := r.Tasks(ctx, run)
-	if err != nil {
-		return "", err
-	}
-	out := ""
-	var errs []error
-	for _, task := range tasks {
-		condition := task.Status.GetCondition(apis.ConditionSucceeded)
-		if condition == nil || condition.Status != corev1.ConditionFalse {
-			continue
-		}
-		out += fmt.Sprintf("--- %s (%s): %s: %s\n", PipelineTask(&task), task.Name, condition.Reason, condition.Message)
-		for _, step := range task.Status.Steps {
-			if step.Terminated == nil || step.Terminated.ExitCode == 0 {
-				continue
-			}
-			log, err := r.Kube.CoreV1().Pods(r.Namespace).GetLogs(task.Status.PodName, &corev1.PodLogOptions{Container: step.Container, TailLines: &lines}).DoRaw(ctx)
-			errs = append(errs, err)
-			out += fmt.Sprintf("--- step %s, exit code %d\n%s\n", step.Name, step.Terminated.ExitCode, log)
-		}
-	}
-	return out, errors.Join(errs...)
 }

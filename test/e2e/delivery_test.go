@@ -9,56 +9,8 @@ import (
 	"testing"
 	"time"
 
-	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-
 	"github.com/model-delivery/model-delivery/test/delivery"
 )
-
-// model is the example that is delivered.
-const model = "news_classifier"
-
-// push changes the model in a clone of the forge's repository and pushes it.
-func push(t *testing.T, s *delivery.Session, message string, change func(*delivery.ModelsRepo) error) string {
-	t.Helper()
-	repo, err := s.CloneModels(t.Context(), filepath.Join(t.TempDir(), "models"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := repo.CopyModel(filepath.Join("..", "..", "models", model), model); err != nil {
-		t.Fatal(err)
-	}
-	if err := repo.Edit(filepath.Join("models", model, "data", "train.csv"), delivery.OneMoreExample(time.Now())); err != nil {
-		t.Fatal(err)
-	}
-	if change != nil {
-		if err := change(repo); err != nil {
-			t.Fatal(err)
-		}
-	}
-	commit, err := repo.Push(t.Context(), "main", message)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return commit
-}
-
-// follow waits for the run that a commit started and returns it with its tasks.
-func follow(t *testing.T, s *delivery.Session, pipeline, commit string) (*pipelinev1.PipelineRun, map[string]*pipelinev1.TaskRun) {
-	t.Helper()
-	name, err := s.Runs.Started(t.Context(), pipeline, commit, time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tasks := map[string]*pipelinev1.TaskRun{}
-	run, err := s.Runs.Finished(t.Context(), name, 15*time.Minute, func(task *pipelinev1.TaskRun) {
-		tasks[delivery.PipelineTask(task)] = task
-		t.Logf("%s: %s", delivery.PipelineTask(task), delivery.Reason(&task.Status))
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run, tasks
-}
 
 // state is what environments hold, to be compared before and after.
 type state struct{ gitops, staging, production string }
@@ -85,10 +37,7 @@ func ask(ctx context.Context, s *delivery.Session, namespace string) string {
 // is verified; another push goes through the same way. Pushes that break the
 // model stop before promotion and leave everything as it was.
 func TestDelivery(t *testing.T) {
-	s, err := delivery.Connect(t.Context(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := connect(t)
 	t.Run("a push is delivered", func(t *testing.T) { delivered(t, s) })
 	for _, tc := range []struct {
 		name, stops string
@@ -107,7 +56,7 @@ func TestDelivery(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := observe(t, s)
-			commit := push(t, s, "Break "+tc.stops, tc.change)
+			commit := push(t, s, "main", "Break "+tc.stops, tc.change)
 			run, tasks := follow(t, s, delivery.DeliveryPipeline, commit)
 			if run.IsSuccessful() {
 				t.Errorf("run %s went through", run.Name)
@@ -126,11 +75,10 @@ func TestDelivery(t *testing.T) {
 }
 
 func delivered(t *testing.T, s *delivery.Session) {
-	commit := push(t, s, "Train on one more text", nil)
+	commit := push(t, s, "main", "Train on one more text", nil)
 	run, tasks := follow(t, s, delivery.DeliveryPipeline, commit)
 	if !run.IsSuccessful() {
-		logs, err := s.Runs.FailureLogs(t.Context(), run.Name, 80)
-		t.Fatalf("run %s: %s, %v\n%s", run.Name, delivery.Reason(&run.Status), err, logs)
+		t.Fatal(failure(t, s, run))
 	}
 	digest := delivery.Result(tasks[delivery.Integration], "IMAGE_DIGEST")
 	if !strings.HasPrefix(digest, "sha256:") {
@@ -156,8 +104,7 @@ func delivered(t *testing.T, s *delivery.Session) {
 	}
 	run, _ = follow(t, s, delivery.VerificationPipeline, merge)
 	if !run.IsSuccessful() {
-		logs, err := s.Runs.FailureLogs(t.Context(), run.Name, 80)
-		t.Fatalf("run %s: %s, %v\n%s", run.Name, delivery.Reason(&run.Status), err, logs)
+		t.Fatal(failure(t, s, run))
 	}
 	if answer := ask(t.Context(), s, "production"); !strings.Contains(answer, "data") {
 		t.Errorf("production answers %s", answer)

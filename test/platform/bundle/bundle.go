@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/yaml"
 
-	"github.com/model-delivery/model-delivery/test/platform/execute"
 	"github.com/model-delivery/model-delivery/test/platform/local"
 )
 
@@ -30,7 +29,7 @@ const listenerPort = 30080
 
 // Components returns the components of the work tree at root.
 func Components(root string) []local.Component {
-	return []local.Component{builder{root: root}, bundle{root: root}}
+	return []local.Component{builder{root: root}, bundle{root: root}, tkn{}}
 }
 
 // bundle is the Tasks, the Pipelines and the triggers, with their steps' images
@@ -186,14 +185,4 @@ func (b bundle) waitListener(ctx context.Context, env *local.Env) error {
 		return fmt.Errorf("wait for the EventListener (%s): %w", last.Detail, err)
 	}
 	return nil
-}
-
-// Tkn returns the path of the tkn command line, built when the cache lacks it.
-func Tkn(ctx context.Context, env *local.Env) (string, error) {
-	bin, err := env.GoTool(ctx, tkn)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(bin, "tkn")
-	return path, env.Run(ctx, execute.Cmd{Name: path, Args: []string{"version", "--component=client"}})
 }

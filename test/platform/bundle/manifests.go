@@ -14,17 +14,9 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 	"sigs.k8s.io/yaml"
 
-	"github.com/model-delivery/model-delivery/test/platform/gobuild"
 	"github.com/model-delivery/model-delivery/test/platform/kubeapply"
 	"github.com/model-delivery/model-delivery/test/platform/local"
-	"github.com/model-delivery/model-delivery/test/platform/versions"
 )
-
-// tkn is Tekton's command line.
-var tkn = gobuild.Tool{
-	Name: "tkn", Module: "github.com/tektoncd/cli", Version: versions.Tkn, SeedGoMod: true,
-	Packages: []string{"github.com/tektoncd/cli/cmd/tkn"},
-}
 
 // kustomize builds a directory.
 func kustomize(dir string) ([]byte, error) {

@@ -30,7 +30,7 @@ const (
 	Running Condition = "running" // started and doing its job
 	Absent  Condition = "absent"  // not started
 	Broken  Condition = "broken"  // there, but not doing its job; up repairs it
-	Made    Condition = "made"    // images that others start from: nothing of it runs
+	Made    Condition = "made"    // images and programs that others use: nothing of it runs
 )
 
 // Status is what a component reports about itself.
