@@ -24,6 +24,7 @@ type promoteFlags struct {
 	overlays, images               []string
 	kinds, charts                  []string
 	evidence, phases               []string
+	reportsDir                     string
 	sourceRepository, sourceCommit string
 }
 
@@ -44,7 +45,8 @@ Results: changed, commit, branch, pull-request-url, pull-request-number, promoti
 			fs.StringVar(&f.source, "source", "", "directory with the model's manifests")
 			fs.StringSliceVar(&f.overlays, "overlay", nil, "directory whose files are laid over the source's; {environment} and {model} are filled in; repeat for more")
 			fs.StringSliceVar(&f.images, "image", nil, "image to pin: CONTAINER=IMAGE@sha256:DIGEST, the image alone, or values.yaml:KEY.KEY=IMAGE@…; repeat for more")
-			fs.StringSliceVar(&f.evidence, "evidence", nil, "file that says what was tested with which result, in Markdown or seldon-predict's JSON; repeat for more")
+			fs.StringSliceVar(&f.evidence, "evidence", nil, "file that says what was tested with which result, in Markdown or a report in JSON of seldon-predict or kind-integration; repeat for more")
+			fs.StringVar(&f.reportsDir, "reports-dir", "", "directory with reports of seldon-predict and kind-integration, which are evidence too; may be absent")
 			fs.StringSliceVar(&f.phases, "phase", nil, "part of the run and its outcome for the pull request, NAME=OUTCOME; repeat for more")
 			fs.StringVar(&f.sourceRepository, "source-repository", "", "URL of the models repository, for the trailer Source-Repository")
 			fs.StringVar(&f.sourceCommit, "source-commit", "", "commit of the models repository that is promoted, for the trailer Source-Commit")
@@ -121,6 +123,11 @@ func (f *promoteFlags) promotion(ctx context.Context, rt *step.Runtime) (Promoti
 	}
 	for _, file := range named(f.evidence) {
 		if err := p.Evidence.Read(file); err != nil {
+			return p, err
+		}
+	}
+	if f.reportsDir != "" {
+		if err := p.Evidence.ReadDir(f.reportsDir); err != nil {
 			return p, err
 		}
 	}

@@ -75,7 +75,7 @@ func (o *Options) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.DockerLog, "docker-log", "", "the daemon's log, kept with the others")
 	fs.StringVar(&o.DockerExit, "docker-exit-file", "", "file that is written when the daemon ends")
 	fs.DurationVar(&o.DockerTimeout, "docker-timeout", 2*time.Minute, "how long to wait for the daemon")
-	fs.StringVar(&o.ReportDir, "report-dir", "", "gets a directory of the model's name for logs and reports; empty: none are kept")
+	fs.StringVar(&o.ReportDir, "report-dir", "", "gets a directory of the model's name, with - for _, for logs and reports; empty: none are kept")
 	fs.Int64Var(&o.MaxLogBytes, "max-log-size", 50<<20, "bytes of logs to keep at most")
 	fs.BoolVar(&o.Keep, "keep-cluster", false, "leave the cluster")
 	fs.DurationVar(&o.Timeout, "timeout", 30*time.Minute, "how long all of it may take, apart from cleaning up")

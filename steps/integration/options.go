@@ -46,7 +46,7 @@ type Options struct {
 	DockerExit    string // file that is written when the daemon ends; may be empty
 	DockerTimeout time.Duration
 
-	ReportDir   string // gets a directory of the model's name for logs and reports; empty: none are kept
+	ReportDir   string // gets a directory of the model's name, with - for _, for logs and reports; empty: none are kept
 	MaxLogBytes int64
 	Keep        bool // leave the cluster
 	Timeout     time.Duration
@@ -110,7 +110,7 @@ func (o *Options) resolve() (p paths, err error) {
 		}
 	}
 	if o.ReportDir != "" {
-		if p.report, err = filepath.Abs(filepath.Join(o.ReportDir, name)); err != nil {
+		if p.report, err = filepath.Abs(filepath.Join(o.ReportDir, model.ReleaseName(name))); err != nil {
 			return p, step.Invalidf("--report-dir: %w", err)
 		}
 		if err := os.MkdirAll(p.report, 0o755); err != nil {

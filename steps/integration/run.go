@@ -84,7 +84,9 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 	defer cancel()
 	r.work(work)
 	cleanup := r.cleanUp(ctx)
-	return r.outcome(ctx, time.Since(started), cleanup), nil
+	outcome := r.outcome(ctx, time.Since(started), cleanup)
+	r.write(outcome)
+	return outcome, nil
 }
 
 func (r *run) test(ctx context.Context) bool {

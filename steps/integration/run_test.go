@@ -191,8 +191,12 @@ func TestAllPhases(t *testing.T) {
 	if err := json.Unmarshal([]byte(results["phases"]), &phases); err != nil || len(phases) != 12 {
 		t.Errorf("phases %s: %v", results["phases"], err)
 	}
-	if kept, err := os.ReadFile(filepath.Join(report, "news_classifier", "dockerd.log")); string(kept) != "said something" {
+	if kept, err := os.ReadFile(filepath.Join(report, "news-classifier", "dockerd.log")); string(kept) != "said something" {
 		t.Errorf("the daemon's log was not kept: %v", err)
+	}
+	kept, err := os.ReadFile(filepath.Join(report, "news-classifier", "report.json"))
+	if err != nil || !strings.Contains(string(kept), `"kind": "IntegrationReport"`) || !strings.Contains(string(kept), `"outcome": "success"`) {
+		t.Errorf("the report is %s, %v", kept, err)
 	}
 }
 

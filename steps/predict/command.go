@@ -59,6 +59,10 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 		return step.Invalid(err)
 	}
 	rt.Results.Set("digest", file.Digest)
+	reports, err := flags.reports()
+	if err != nil {
+		return err
+	}
 	o := Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: flags.retries, Concurrency: flags.concurrency, Secrets: rt.Redact.String, Log: rt.Logf}
 	if flags.only != "" {
 		if o.Only, err = regexp.Compile(flags.only); err != nil {
@@ -71,7 +75,7 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 	d, err := resolve(ctx, rt, access, cluster, flags.readyTimeout)
 	if err != nil {
 		if code := step.ExitCode(err); code == step.ExitFailed || code == step.ExitInfra {
-			return notThere(rt, o, start, flags.reportDir, err)
+			return notThere(rt, o, start, reports, err)
 		}
 		return err
 	}
@@ -91,7 +95,7 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 		return step.Infra(err)
 	}
 	d.addLogs(ctx, access, done, rt.Redact.String)
-	return conclude(rt, done, flags.reportDir)
+	return conclude(rt, done, reports)
 }
 
 // notThere reports that no check was run, since the deployment did not come up.

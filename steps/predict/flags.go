@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -218,17 +219,30 @@ func (f *accessFlags) tls() (*tls.Config, error) {
 
 // runFlags are those of a run.
 type runFlags struct {
-	checks, only, reportDir string
-	readyTimeout, timeout   time.Duration
-	retries, concurrency    int
+	checks, only, reportDir, reportName string
+	readyTimeout, timeout               time.Duration
+	retries, concurrency                int
 }
 
 func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.checks, "checks", "", "the file of checks, usually integration/predictions.yaml")
 	fs.StringVar(&f.only, "only", "", "run only checks whose name this regular expression finds")
 	fs.StringVar(&f.reportDir, "report-dir", "", "directory to write report.json, junit.xml, report.md and report.html into")
+	fs.StringVar(&f.reportName, "report-name", "", "directory in the report-dir to write them into instead")
 	fs.DurationVar(&f.readyTimeout, "ready-timeout", time.Minute, "how long to wait for a model that does not answer yet")
 	fs.DurationVar(&f.timeout, "timeout", 15*time.Minute, "how long everything may take")
 	fs.IntVar(&f.retries, "retries", 2, "how often a call is repeated that got no answer; each time is counted and shown")
 	fs.IntVar(&f.concurrency, "concurrency", 4, "how many single requests are checked side by side")
+}
+
+// reports is where reports go; "" when nobody wants them.
+func (f *runFlags) reports() (string, error) {
+	if f.reportDir == "" {
+		return "", nil
+	}
+	name := filepath.Clean("./" + f.reportName)
+	if !filepath.IsLocal(name) {
+		return "", step.Invalidf("--report-name %q does not stay in the report-dir", f.reportName)
+	}
+	return filepath.Join(f.reportDir, name), nil
 }

@@ -61,7 +61,7 @@ func (p *Promotion) Read(path string) error {
 		return step.WithHint(step.Invalidf("reading the evidence: %w", err), "--evidence is a report in Markdown, or the JSON that seldon-predict wrote")
 	}
 	if strings.EqualFold(filepath.Ext(path), ".json") {
-		result, err := readPredictions(data)
+		result, err := readReport(data)
 		if err != nil {
 			return step.Invalidf("reading the evidence %s: %w", path, err)
 		}
@@ -98,13 +98,27 @@ func readPlain(path string) ([]byte, error) {
 	return data, err
 }
 
+// readReport reads a report of seldon-predict or of kind-integration.
+func readReport(data []byte) (Result, error) {
+	var header struct {
+		Kind string `json:"kind"`
+	}
+	if err := json.Unmarshal(data, &header); err != nil {
+		return Result{}, fmt.Errorf("it is no report of a step: %w", err)
+	}
+	switch header.Kind {
+	case "PredictionReport":
+		return readPredictions(data)
+	case "IntegrationReport":
+		return readIntegration(data)
+	}
+	return Result{}, fmt.Errorf("it is no report of a step that tests: its kind is %q", header.Kind)
+}
+
 func readPredictions(data []byte) (Result, error) {
 	var report predictions
 	if err := json.Unmarshal(data, &report); err != nil {
 		return Result{}, fmt.Errorf("it is no report of seldon-predict: %w", err)
-	}
-	if report.Kind != "PredictionReport" {
-		return Result{}, fmt.Errorf("it is no report of seldon-predict: its kind is %q", report.Kind)
 	}
 	r := Result{Name: "Predictions", Outcome: report.Outcome}
 	if len(report.Targets) > 0 && report.Targets[0].Namespace != "" {
