@@ -44,6 +44,24 @@ func TestPlain(t *testing.T) {
 	})
 }
 
+// output is a buffer that the test may read while the clock of a task writes.
+type output struct {
+	mu   sync.Mutex
+	data bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.data.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.data.String()
+}
+
 // screen is what a terminal shows of a text: a carriage return goes back to the
 // beginning of the line, and what is written there replaces what was.
 func screen(text string) []string {
@@ -64,7 +82,7 @@ func screen(text string) []string {
 func TestTerminal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var out bytes.Buffer
+		var out output
 		reporter := progress.New(&out, true)
 		reporter.Expect(1)
 		end := reporter.Begin("build etcd")
