@@ -26,6 +26,9 @@ const (
 	gatewayPort  = 30088 // the gateway
 )
 
+// ForgePort is where the forge listens, on the gateway of the docker network.
+const ForgePort = 3000
+
 // clusterLimit is how long the cluster may take to become ready.
 const clusterLimit = 10 * time.Minute
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/model-delivery/model-delivery/test/platform/base"
 	"github.com/model-delivery/model-delivery/test/platform/docker"
 	"github.com/model-delivery/model-delivery/test/platform/local"
 )
@@ -16,7 +17,7 @@ import (
 // What the forge is called and where it is.
 const (
 	forgeContainer = "model-delivery-forge"
-	forgePort      = 3000
+	forgePort      = base.ForgePort
 )
 
 // forge is Gitea, beside the cluster on the same docker network and published on
