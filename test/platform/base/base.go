@@ -23,7 +23,7 @@ func Components() []local.Component {
 // sources are the small programs that go into images, in directories of their
 // own. They are built like any other tool, in modules of their own.
 //
-//go:embed pause/main.go nodeagent/*.go kube/kube.go
+//go:embed pause/main.go nodeagent/api.go nodeagent/cni.go nodeagent/main.go nodeagent/storage.go kube/kube.go
 var sources embed.FS
 
 // sourcesOf returns the files of some of the directories.
