@@ -65,14 +65,14 @@ func classOf(row any, names []string) (string, error) {
 	}
 }
 
-// labelOf is the name of a class: a whole number is an index where names are
-// known, and else its own name.
+// labelOf is the name of a class: a whole number, also one written as text, is
+// an index where names are known, and else its own name.
 func labelOf(v any, names []string) (string, error) {
 	switch x := v.(type) {
 	case string:
-		return x, nil
+		return named(x, names), nil
 	case []byte:
-		return string(x), nil
+		return named(string(x), names), nil
 	case bool:
 		return strconv.FormatBool(x), nil
 	case nil:
@@ -86,6 +86,14 @@ func labelOf(v any, names []string) (string, error) {
 		return names[int(f)], nil
 	}
 	return value.String(v, 60), nil
+}
+
+// named is a class given as text.
+func named(text string, names []string) string {
+	if i, err := strconv.Atoi(text); err == nil && i >= 0 && i < len(names) && !slices.Contains(names, text) {
+		return names[i]
+	}
+	return text
 }
 
 // classNames are the names of the classes: those that the checks give, else

@@ -3,6 +3,7 @@ package checks
 import (
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -372,6 +373,11 @@ func (r *reader) payload(n *yaml.Node, where, key string) *Payload {
 			r.problem(n, where, "is %s; a mapping with ndarray, tensor or tftensor is needed", value.Kind(v))
 			return p
 		}
+		matcher, isMatcher := data["ndarray"].(map[string]any)
+		if isMatcher {
+			data = maps.Clone(data)
+			data["ndarray"] = []any{} // what the matcher takes is told below
+		}
 		r.payloadShape(n, where, key, data)
 		if names, ok := data["names"].([]any); ok {
 			p.Names = []string{}
@@ -382,6 +388,9 @@ func (r *reader) payload(n *yaml.Node, where, key string) *Payload {
 		var err error
 		if p.Kind, v, err = seldonclient.ReadData(data); err != nil {
 			r.problem(n, where, "%v", err)
+		}
+		if isMatcher {
+			v = matcher
 		}
 	}
 	p.Pattern = *r.compiled(n, where, v)

@@ -1,7 +1,6 @@
 package checks
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -204,7 +203,7 @@ func names(f *File) []string {
 	var out []string
 	for _, c := range f.Checks {
 		if c.Request != nil && len(out) < 20 {
-			out = append(out, fmt.Sprintf("%q", c.Name))
+			out = append(out, c.Name)
 		}
 	}
 	return out

@@ -1,0 +1,128 @@
+package contract_test
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/model-delivery/model-delivery/steps/predict/contract"
+)
+
+const terms = `{
+  "features": [
+    {"name": "age", "dtype": "INT", "ftype": "continuous", "range": [18, 65]},
+    {"name": "pixel", "dtype": "FLOAT", "ftype": "continuous", "range": [0, "inf"], "repeat": 3},
+    {"name": "word", "dtype": "STRING", "ftype": "categorical", "values": ["a", "b"]},
+    {"name": "grid", "dtype": "FLOAT", "ftype": "continuous", "shape": [2, 2]}
+  ],
+  "targets": [{"name": "class", "dtype": "FLOAT", "ftype": "continuous", "range": [0, 1], "repeat": 2}]
+}`
+
+func parse(t *testing.T) *contract.Contract {
+	t.Helper()
+	c, err := contract.Parse([]byte(terms))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	c := parse(t)
+	if got := strings.Join(contract.Names(c.Features), " "); got != "age pixel1 pixel2 pixel3 word grid:0 grid:1 grid:2 grid:3" {
+		t.Errorf("features are %s", got)
+	}
+	if got := strings.Join(contract.Names(c.Targets), " "); got != "class:0 class:1" {
+		t.Errorf("targets are %s", got)
+	}
+}
+
+func TestRowsFollowTheSeed(t *testing.T) {
+	t.Parallel()
+	c := parse(t)
+	one, again, other := contract.NewGenerator(c, 1), contract.NewGenerator(c, 1), contract.NewGenerator(c, 2)
+	same := true
+	for i := range 200 {
+		row := one.Row()
+		for j, v := range again.Row() {
+			if v != row[j] {
+				t.Fatalf("row %d of the same seed differs", i)
+			}
+		}
+		same = same && other.Row()[0] == row[0]
+		age := row[0].(float64)
+		if len(row) != 9 || age < 18 || age > 65 || age != math.Trunc(age) || row[1].(float64) < 0 || (row[4] != "a" && row[4] != "b") {
+			t.Fatalf("row %d is %v", i, row)
+		}
+		if (i == 0 && age != 18) || (i == 1 && age != 65) {
+			t.Errorf("the edges do not come first: %v", row)
+		}
+	}
+	if same {
+		t.Error("another seed makes the same rows")
+	}
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	c := parse(t)
+	for name, tc := range map[string]struct {
+		answer any
+		says   string
+	}{
+		"right":            {[]any{[]any{0.0, 1.0}}, ""},
+		"a row too few":    {[]any{}, "0 rows, 1 were sent"},
+		"a column too few": {[]any{[]any{0.5}}, "1 columns"},
+		"out of range":     {[]any{[]any{0.5, 1.5}}, "row 0, target class:1: 1.5 is not from 0 to 1"},
+		"text":             {[]any{[]any{"x", 1.0}}, "target class:0"},
+		"not a number":     {[]any{[]any{math.NaN(), 1.0}}, "not finite"},
+		"not rows":         {"x", "not an array of rows"},
+	} {
+		if err := c.Check(tc.answer, 1); (err == nil) != (tc.says == "") || (err != nil && !strings.Contains(err.Error(), tc.says)) {
+			t.Errorf("%s: error %v, want %q", name, err, tc.says)
+		}
+	}
+}
+
+func TestWrongContracts(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`[]`: "an array", `{}`: "no features", `{"features":[{"dtype":"INT"}]}`: "features[0]: has no name",
+		`{"features":[{"name":"x","dtype":"COLOR"}]}`:                "dtype",
+		`{"features":[{"name":"x","ftype":"categorical"}]}`:          "no values",
+		`{"features":[{"name":"x","range":[2,1]}]}`:                  "is empty",
+		`{"features":[{"name":"x","repeat":1e9}]}`:                   "repeat",
+		`{"features":[{"name":"x","shape":[100000,100000]}]}`:        "shape",
+		`{"features":[{"name":"x","repeat":100000,"shape":[1000]}]}`: "columns",
+		`{"features":[{"name":"x","repeat":2.5}]}`:                   "repeat",
+	} {
+		if _, err := contract.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
+	}
+}
+
+// FuzzParse: what is read makes rows that fit it.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(terms), uint64(1))
+	f.Add([]byte(`{"features":[{"name":"x","dtype":"INT","range":["inf",3]}]}`), uint64(7))
+	f.Fuzz(func(t *testing.T, data []byte, seed uint64) {
+		c, err := contract.Parse(data)
+		if err != nil {
+			return
+		}
+		names := contract.Names(c.Features)
+		g := contract.NewGenerator(c, seed)
+		asTargets := &contract.Contract{Features: c.Features, Targets: c.Features}
+		for range 3 {
+			row := g.Row()
+			if len(row) != len(names) {
+				t.Fatalf("%d columns have %d names", len(row), len(names))
+			}
+			if err := asTargets.Check([]any{row}, 1); err != nil && len(names) > 1 {
+				t.Errorf("a row made by the contract breaks it: %v", err)
+			}
+		}
+	})
+}
