@@ -14,13 +14,14 @@ import (
 // WaitFlags are the flags that describe how to wait for a daemon. They are
 // shared by the commands that do so.
 type WaitFlags struct {
-	Host, LogFile, ExitFile, CLI string
-	ProbeNetwork, AllowVFS       bool
+	Host, Certs, LogFile, ExitFile, CLI string
+	ProbeNetwork, AllowVFS              bool
 }
 
 // Register declares the flags.
 func (f *WaitFlags) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.Host, "host", "", "the docker daemon, as unix:///path or tcp://host:port (default: DOCKER_HOST, the docker context, or "+DefaultHost+")")
+	fs.StringVar(&f.Certs, "docker-certs", "", CertsHelp)
 	fs.StringVar(&f.LogFile, "log-file", "", "the daemon's log, whose end is shown when the daemon does not come up")
 	fs.StringVar(&f.ExitFile, "exit-file", "", "a file that is written when the daemon ends; waiting stops once it is there")
 	fs.BoolVar(&f.ProbeNetwork, "probe-network", false, "also require that the daemon can make a network")
@@ -30,7 +31,7 @@ func (f *WaitFlags) Register(fs *pflag.FlagSet) {
 // Options returns the options that the flags stand for.
 func (f *WaitFlags) Options(rt *step.Runtime) Options {
 	return Options{
-		Host: f.Host, Getenv: rt.Getenv, Log: rt.Logf, LogFile: f.LogFile, ExitFile: f.ExitFile,
+		Host: f.Host, Getenv: WithCerts(f.Certs, rt.Getenv), Log: rt.Logf, LogFile: f.LogFile, ExitFile: f.ExitFile,
 		CLI: f.CLI, ProbeNetwork: f.ProbeNetwork, AllowVFS: f.AllowVFS,
 	}
 }

@@ -71,6 +71,25 @@ func (e *Endpoint) address() string {
 	return address
 }
 
+// ThisMachine is the address of the machine that this process runs on.
+const ThisMachine = "127.0.0.1"
+
+// Machine is the host name or address of the machine that the daemon, and
+// with it the ports that its containers publish, is on.
+func (e *Endpoint) Machine() string {
+	if e.network() != "tcp" {
+		return ThisMachine
+	}
+	host, _, err := net.SplitHostPort(e.address())
+	if err != nil {
+		host = e.address()
+	}
+	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) {
+		return ThisMachine
+	}
+	return host
+}
+
 func (e *Endpoint) check() error {
 	switch e.network() {
 	case "unix", "tcp":
@@ -110,6 +129,26 @@ func (e *Endpoint) loadTLS(dir string, verify bool) error {
 	e.TLS, e.TLSSource = config, dir
 	return nil
 }
+
+// WithCerts returns getenv with the certificates in dir for the daemon, which
+// is then verified; getenv itself when dir is empty.
+func WithCerts(dir string, getenv func(string) string) func(string) string {
+	if dir == "" {
+		return getenv
+	}
+	return func(name string) string {
+		switch name {
+		case "DOCKER_CERT_PATH":
+			return dir
+		case "DOCKER_TLS_VERIFY":
+			return "1"
+		}
+		return getenv(name)
+	}
+}
+
+// CertsHelp describes the flag whose value [WithCerts] takes.
+const CertsHelp = "directory with the ca.pem, cert.pem and key.pem for a daemon that wants TLS (default: DOCKER_CERT_PATH)"
 
 func existing(dir, name string) string {
 	path := filepath.Join(dir, name)

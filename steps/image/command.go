@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
@@ -13,7 +14,7 @@ import (
 // Command is the step model-image.
 func Command() *step.Command {
 	var build BuildOptions
-	var push, expect string
+	var push, expect, certs string
 	return &step.Command{
 		Name:  "model-image",
 		Short: "build a model's image and push it",
@@ -34,6 +35,7 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			fs.StringArrayVar(&build.BuildArgs, "build-arg", nil, "NAME=VALUE for the build: a build argument, a variable of make, a variable of s2i; repeatable")
 			fs.StringVar(&build.Builder, "builder", "", "for the strategy s2i: the builder image")
 			fs.StringVar(&build.DockerHost, "docker-host", "", "the docker daemon, as unix:///path or tcp://host:port (default: DOCKER_HOST, the docker context)")
+			fs.StringVar(&certs, "docker-certs", "", docker.CertsHelp)
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error {
 			dir, err := filepath.Abs(build.Dir)
@@ -43,7 +45,7 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			if build.Tag, err = Reference(build.Tag, filepath.Base(dir)); err != nil {
 				return err
 			}
-			build.Getenv, build.Output, build.Redact = rt.Getenv, rt.Stderr, rt.Redact.Add
+			build.Getenv, build.Output, build.Redact = docker.WithCerts(certs, rt.Getenv), rt.Stderr, rt.Redact.Add
 			id, err := Build(ctx, build)
 			if err != nil {
 				return err
@@ -63,7 +65,7 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			}
 			// By its ID: the name may have moved on to another image meanwhile.
 			digest, err := Push(ctx, PushOptions{
-				Image: id, Target: push, DockerHost: build.DockerHost, Getenv: rt.Getenv, Output: rt.Stderr, Redact: rt.Redact.Add,
+				Image: id, Target: push, DockerHost: build.DockerHost, Getenv: build.Getenv, Output: rt.Stderr, Redact: rt.Redact.Add,
 			})
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/image"
 	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -59,18 +60,21 @@ func (o *Options) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Image, "image", "{model}:dev", "reference of the image; {model} stands for the model's name, with - for _")
 	fs.StringVar(&o.BaseImage, "base-image", "", "image to build on, told to the build as BASE_IMAGE")
 	fs.BoolVar(&o.Push, "push", false, "push the image when all is well")
-	fs.StringVar(&o.Name, "name", "", "the cluster's name, which nothing else may have (default: one made up)")
+	fs.StringVar(&o.Name, "name", "", "the cluster's name, which nothing else may have (default: one made up, which tells when the cluster expires)")
+	fs.StringVar(&o.Owner, "owner", "", "whose run this is, such as a TaskRun's UID; becomes part of the name made up")
 	fs.StringVar(&o.KindConfig, "kind-config", "integration/kind_config.yaml", "kind's configuration, in the model's directory; used if it is there")
 	fs.StringVar(&o.NodeImage, "node-image", "", "image of the cluster's nodes (default: kind's choice)")
 	fs.StringSliceVar(&o.Mirrors, "registry-mirror", nil, "registries that the nodes reach elsewhere, as REGISTRY=URL, or HOST:PORT without TLS, with commas between")
+	fs.StringVar(&o.CADir, "ca-dir", "", "directory with certificates of authorities that the nodes are to trust too; used if it is there")
 	fs.StringSliceVar(&o.Setup, "setup", nil, "set-up files to install instead of the model's integration/setup.yaml, with commas between")
 	fs.StringVar(&o.Manifests, "manifests", "charts", "directory of the manifests, in the model's directory; used if it is there")
 	fs.StringVar(&o.Checks, "checks", "integration/predictions.yaml", "prediction checks, in the model's directory; used if they are there")
 	fs.StringVar(&o.Namespace, "namespace", "default", "namespace that the model is deployed to")
 	fs.StringVar(&o.Gateway, "gateway", "ambassador", "kind of gateway: ambassador, istio, none")
-	fs.StringVar(&o.GatewayURL, "gateway-url", "http://127.0.0.1:30188", "where the gateway answers, seen from here")
+	fs.StringVar(&o.GatewayURL, "gateway-url", "http://{docker-host}:30188", "where the gateway answers, seen from here; {docker-host} stands for the machine that the daemon is on")
 	fs.StringSliceVar(&o.Targets, "test-targets", []string{"install_integration_dev", "test_integration"}, "targets of the model's Makefile that test it; those that it does not have are left out")
 	fs.StringVar(&o.DockerHost, "docker-host", "", "the docker daemon (default: DOCKER_HOST, the docker context)")
+	fs.StringVar(&o.DockerCerts, "docker-certs", "", docker.CertsHelp)
 	fs.StringVar(&o.DockerCLIDir, "docker-cli-dir", "", "directory with a docker executable, added to the end of PATH")
 	fs.StringVar(&o.DockerLog, "docker-log", "", "the daemon's log, kept with the others")
 	fs.StringVar(&o.DockerExit, "docker-exit-file", "", "file that is written when the daemon ends")

@@ -1,9 +1,8 @@
 package integration
 
 import (
-	"fmt"
+	"cmp"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path"
 	"path/filepath"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/image"
+	"github.com/model-delivery/model-delivery/steps/kind"
 	"github.com/model-delivery/model-delivery/steps/model"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
@@ -28,19 +28,22 @@ type Options struct {
 	BaseImage string // image to build on; empty: the model's choice
 	Push      bool   // push the image when all is well
 
-	Name       string // of the cluster
+	Name       string // of the cluster; empty: one that nobody else has and that tells when it expires
+	Owner      string // whose run it is, part of that name; empty: the model's
 	KindConfig string // in the model's directory; used if it is there
 	NodeImage  string
 	Mirrors    []string // registry mirrors for the nodes; see kind-cluster
+	CADir      string   // certificates for the nodes to trust; see kind-cluster
 	Setup      []string // set-up files; empty: integration/setup.yaml of the model, if it is there
 	Manifests  string   // in the model's directory
 	Checks     string   // in the model's directory; used if it is there
 	Namespace  string   // that the model is deployed to
 	Gateway    string   // kind of gateway
-	GatewayURL string   // where it answers, seen from here
+	GatewayURL string   // where it answers, seen from here; {docker-host} stands for the daemon's machine
 	Targets    []string // of the model's Makefile: the tests
 
 	DockerHost    string // empty: as the docker command line finds it
+	DockerCerts   string // directory with certificates for a daemon that wants TLS; may be empty
 	DockerCLIDir  string // directory with a docker executable, for images that have none; may be empty
 	DockerLog     string // the daemon's log, kept with the others; may be empty
 	DockerExit    string // file that is written when the daemon ends; may be empty
@@ -51,6 +54,9 @@ type Options struct {
 	Keep        bool // leave the cluster
 	Timeout     time.Duration
 }
+
+// expiryMargin is how long after its timeout a run may still be cleaning up.
+const expiryMargin = 15 * time.Minute
 
 // paths are the files of the model, absolute; empty where it has none.
 type paths struct {
@@ -81,8 +87,8 @@ func (o *Options) resolve() (p paths, err error) {
 		return p, err
 	}
 	if o.Name == "" {
-		// A name that nobody else has: the cluster of that name is removed in the end.
-		o.Name = fmt.Sprintf("it-%.32s-%08x", model.ReleaseName(name), rand.Uint32())
+		// The cluster of that name is removed in the end, or, if all of this is killed, by anyone once it has expired.
+		o.Name = kind.ExpiringName(kind.DefaultPrefix, cmp.Or(o.Owner, name), time.Now().Add(o.Timeout+expiryMargin))
 	}
 	for _, file := range []struct {
 		flag, path string

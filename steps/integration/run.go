@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/model"
 	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -67,7 +68,19 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 	if o.DockerHost != "" {
 		r.env["DOCKER_HOST"] = o.DockerHost
 	}
+	if o.DockerCerts != "" {
+		r.env["DOCKER_CERT_PATH"], r.env["DOCKER_TLS_VERIFY"] = o.DockerCerts, "1"
+	}
 	r.getenv = overlay(getenv, r.env)
+	endpoint, err := docker.Resolve("", r.getenv)
+	if err != nil {
+		return Outcome{}, err
+	}
+	machine := endpoint.Machine()
+	if strings.Contains(machine, ":") {
+		machine = "[" + machine + "]"
+	}
+	r.GatewayURL = strings.ReplaceAll(r.GatewayURL, "{docker-host}", machine)
 	if resolved.manifests != "" {
 		if r.deploy, err = model.FindDeployment(resolved.manifests, o.Model); err != nil {
 			return Outcome{}, err

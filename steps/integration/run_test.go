@@ -95,7 +95,7 @@ func (s *stand) steps() integration.Steps {
 	attempts := cmp.Or(s.attempts, "1")
 	kind := func() *step.Command {
 		return &step.Command{Name: "kind-cluster", Short: "stands in", Subcommands: []*step.Command{
-			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig", "prefetch", "logs-dir", "max-log-bytes"}, map[string]string{"node-image": "node@" + digest, "attempts": attempts}),
+			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig", "prefetch", "ca-dir", "logs-dir", "max-log-bytes"}, map[string]string{"node-image": "node@" + digest, "attempts": attempts}),
 			s.command("kind-cluster load", []string{"name", "image", "wait"}, nil),
 			s.command("kind-cluster logs", []string{"name", "output-dir", "max-size"}, nil),
 			s.command("kind-cluster delete", []string{"name", "kubeconfig"}, nil),

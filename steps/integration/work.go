@@ -67,7 +67,7 @@ func later[T any](do func() T) func() T {
 }
 
 func (r *run) cluster(ctx context.Context, prefetch []string) bool {
-	args := append([]string{"create"}, optional("--config", r.paths.config, "--node-image", r.NodeImage)...)
+	args := append([]string{"create"}, optional("--config", r.paths.config, "--node-image", r.NodeImage, "--ca-dir", r.CADir)...)
 	for _, mirror := range r.Mirrors {
 		args = append(args, "--registry-mirror", mirror)
 	}

@@ -43,7 +43,7 @@ func (c *creation) startLoading(ctx context.Context) *loading {
 }
 
 func (c *creation) load(ctx context.Context) error {
-	if len(c.streams)+len(c.Mirrors)+len(c.Prefetch) == 0 {
+	if len(c.streams)+len(c.Mirrors)+len(c.Prefetch)+len(c.authorities) == 0 {
 		return nil
 	}
 	nodes, err := c.session.nodes()
@@ -51,6 +51,11 @@ func (c *creation) load(ctx context.Context) error {
 		return err
 	}
 	for _, node := range nodes {
+		if len(c.authorities) > 0 {
+			if err := trust(ctx, node, c.authorities); err != nil {
+				return err
+			}
+		}
 		for _, mirror := range c.Mirrors {
 			if err := addMirror(ctx, node, mirror); err != nil {
 				return err

@@ -22,13 +22,13 @@ func Command() *step.Command {
 		Name:  "kind-cluster",
 		Short: "throw-away Kubernetes clusters in docker: make, fill, record, remove",
 		Subcommands: []*step.Command{
-			createCommand(), loadCommand(), logsCommand(), deleteCommand(), runCommand(),
+			createCommand(), loadCommand(), logsCommand(), deleteCommand(), runCommand(), reapCommand(),
 		},
 	}
 }
 
 // targetFlags name a cluster.
-type targetFlags struct{ name, host string }
+type targetFlags struct{ name, host, certs string }
 
 func (f *targetFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.name, "name", DefaultName, "the cluster's name")
@@ -36,10 +36,11 @@ func (f *targetFlags) register(fs *pflag.FlagSet) {
 
 func (f *targetFlags) registerHost(fs *pflag.FlagSet) {
 	fs.StringVar(&f.host, "host", "", "the docker daemon, as unix:///path or tcp://host:port (default: DOCKER_HOST, the docker context, or "+docker.DefaultHost+")")
+	fs.StringVar(&f.certs, "docker-certs", "", docker.CertsHelp)
 }
 
 func (f *targetFlags) target(rt *step.Runtime) Target {
-	return Target{Name: f.name, Host: f.host, Getenv: rt.Getenv, Log: rt.Logf}
+	return Target{Name: f.name, Host: f.host, Getenv: docker.WithCerts(f.certs, rt.Getenv), Log: rt.Logf}
 }
 
 // loadFlags name images.
@@ -97,6 +98,7 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.dockerTimeout, "docker-timeout", docker.DefaultTimeout, "how much of it waiting for the daemon may take")
 	fs.IntVar(&f.options.Retries, "retries", 1, "how often a failure that is known to pass is tried again")
 	fs.StringArrayVar(&f.mirrors, "registry-mirror", nil, "REGISTRY=URL that the nodes ask instead, or HOST:PORT of a registry without TLS; repeatable")
+	fs.StringVar(&f.options.CADir, "ca-dir", "", "directory with certificates of authorities that the nodes are to trust too, PEM files ending in .crt or .pem; used if it is there")
 	fs.StringSliceVar(&f.options.Prefetch, "prefetch", nil, "images that pods will want, for the nodes to pull while the control plane starts")
 	fs.StringSliceVar(&f.options.OuterSubnets, "outer-subnets", nil, "CIDRs of the cluster around this one, to stay clear of (default: found from this pod)")
 	fs.Int32SliceVar(&f.nodePorts, "node-ports", nil, "node ports that tests use, to check that they can be reached")
@@ -111,8 +113,8 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 // resolve turns the flags into options.
 func (f *createFlags) resolve(rt *step.Runtime) (Options, error) {
 	o := f.options
+	f.target.host, f.target.certs = f.wait.Host, f.wait.Certs
 	o.Target = f.target.target(rt)
-	o.Host = f.wait.Host
 	o.Docker = f.wait.Options(rt)
 	o.Docker.Timeout = min(f.dockerTimeout, o.Timeout)
 	o.Docker.CLI = "docker"

@@ -33,11 +33,15 @@ func Create(ctx context.Context, o Options) (Result, error) {
 		o.Log("note: %s", note)
 	}
 	setNodeImage(config, o.NodeImage)
+	authorities, err := readAuthorities(o.CADir)
+	if err != nil {
+		return result, err
+	}
 
 	started := time.Now()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.Timeout, &timeoutError{o.Timeout})
 	defer cancel()
-	c := &creation{Options: o, config: config, result: &result}
+	c := &creation{Options: o, config: config, result: &result, authorities: authorities}
 	err = c.run(ctx)
 	result.Phases.Total = time.Since(started)
 	return result, err
@@ -53,10 +57,12 @@ type creation struct {
 	image   nodeImage
 	watch   stopwatch
 	streams []stream
-	loaded  *loading
-	created <-chan struct{} // closed when kind's library returned; nil before
-	booted  chan struct{}   // closed when the nodes run
-	settled chan struct{}   // closed when containerd has its final configuration
+	// authorities are certificates that the nodes are to trust, in PEM.
+	authorities []byte
+	loaded      *loading
+	created     <-chan struct{} // closed when kind's library returned; nil before
+	booted      chan struct{}   // closed when the nodes run
+	settled     chan struct{}   // closed when containerd has its final configuration
 }
 
 func (c *creation) run(ctx context.Context) (err error) {

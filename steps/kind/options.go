@@ -85,6 +85,10 @@ type Options struct {
 	Prefetch []string
 	// Mirrors are registries that the nodes reach at another address.
 	Mirrors []Mirror
+	// CADir holds certificates of authorities that containerd in the nodes is
+	// to trust too, PEM files ending in .crt or .pem. One that is not there is
+	// as good as an empty one.
+	CADir string
 	// OuterSubnets are the CIDRs of the cluster around this one, which the
 	// new one's must not overlap. Found from the surroundings when nil.
 	OuterSubnets []string

@@ -3,7 +3,6 @@ package kind
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"strings"
 	"time"
@@ -144,16 +143,8 @@ func since(start time.Time) string {
 // remoteHost is the host name of a daemon on another machine, "" for one
 // whose published ports are on this one.
 func (s *session) remoteHost() string {
-	address, isTCP := strings.CutPrefix(s.endpoint.Host, "tcp://")
-	if !isTCP {
-		return ""
+	if machine := s.endpoint.Machine(); machine != docker.ThisMachine {
+		return machine
 	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		host = address
-	}
-	if ip := net.ParseIP(host); host == "localhost" || (ip != nil && ip.IsLoopback()) {
-		return ""
-	}
-	return host
+	return ""
 }

@@ -25,7 +25,7 @@ func TestNothingIsDeclaredInVain(t *testing.T) {
 	t.Parallel()
 	objects := load(t, "tasks", "pipelines")
 	for name, task := range bundle.Of[pipelinev1.Task](objects) {
-		text := marshal(t, task.Spec.Steps) + marshal(t, task.Spec.Sidecars) + marshal(t, task.Spec.StepTemplate)
+		text := marshal(t, task.Spec.Steps) + marshal(t, task.Spec.Sidecars) + marshal(t, task.Spec.StepTemplate) + marshal(t, task.Spec.Volumes)
 		for _, p := range task.Spec.Params {
 			if !slices.Contains(names(paramsUsed, text), p.Name) {
 				t.Errorf("Task %s: param %s is not used", name, p.Name)
