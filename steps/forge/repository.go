@@ -60,7 +60,7 @@ func ParseRepository(remote string) (Repository, error) {
 	r.Host = strings.ToLower(r.Host)
 	path = strings.TrimSuffix(strings.Trim(path, "/"), ".git")
 	at := strings.LastIndex(path, "/")
-	if r.Host == "" || at < 1 || at == len(path)-1 || !plainPath(path) {
+	if r.Host == "" || strings.ContainsAny(r.Host, `/\@?#`) || at < 1 || at == len(path)-1 || !plainPath(path) {
 		return Repository{}, step.WithHint(step.Invalidf("%q does not name a repository of a forge", remote), "https://HOST/OWNER/NAME.git")
 	}
 	r.Owner, r.Name = path[:at], path[at+1:]

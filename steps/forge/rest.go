@@ -57,11 +57,14 @@ func (c REST) Do(ctx context.Context, doing, method, path string, query url.Valu
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		return Explain(doing, response.StatusCode, errors.New(response.Status+said(data)))
 	}
+	if strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") {
+		// A page to log in by, with a status that says that all is well.
+		return Explain(doing, http.StatusUnauthorized, fmt.Errorf("%s, and a web page for an answer", response.Status))
+	}
 	if out == nil {
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		// Forges answer with a page of HTML when they want a login.
 		return Explain(doing, response.StatusCode, fmt.Errorf("reading the answer: %w", err))
 	}
 	return nil

@@ -67,9 +67,11 @@ type commenter interface {
 // KeepComment says something on a pull request once: a comment made before with
 // the same key is changed instead of repeated. The key is not shown.
 func KeepComment(ctx context.Context, f commenter, number int64, key, body string) error {
-	mark := fmt.Sprintf("<!-- model-delivery: %s -->", commentKey(key))
-	body = CutBlock(body, f.Limits().Comment-len(mark)-1)
-	body = mark + "\n" + body
+	// A link that nothing refers to: every Markdown hides it, those that show
+	// comments of HTML as text too.
+	mark := fmt.Sprintf("[//]: # (model-delivery: %s)", commentKey(key))
+	body = CutBlock(body, f.Limits().Comment-utf8.RuneCountInString(mark)-2)
+	body = mark + "\n\n" + body
 	comments, err := f.Comments(ctx, number)
 	if err != nil {
 		return err
@@ -89,14 +91,14 @@ func KeepComment(ctx context.Context, f commenter, number int64, key, body strin
 	return f.AddComment(ctx, number, body)
 }
 
-// commentKey keeps a key from ending the HTML comment that it is in.
+// commentKey keeps a key from ending the mark that it is in.
 func commentKey(key string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '<' || r == '>' || r < ' ' || r == 0x7f {
+		if strings.ContainsRune(`()\<>"'`, r) || r < ' ' || r == 0x7f {
 			return '_'
 		}
 		return r
-	}, strings.ReplaceAll(key, "--", "_"))
+	}, key)
 }
 
 // Missing lists what is wanted and not there, comparing names without case.

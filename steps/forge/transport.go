@@ -1,6 +1,7 @@
 package forge
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -131,6 +132,9 @@ func (t *patient) verdict(r *http.Request, response *http.Response, err error, a
 		return backoff, read && r.Context().Err() == nil
 	}
 	asked, limited := t.asked(response.Header)
+	if !limited && response.StatusCode == http.StatusForbidden && secondary(response) {
+		asked, limited = time.Minute, true
+	}
 	switch {
 	case response.StatusCode == http.StatusTooManyRequests, response.StatusCode == http.StatusServiceUnavailable,
 		response.StatusCode == http.StatusForbidden && limited:
@@ -163,6 +167,17 @@ func (t *patient) asked(h http.Header) (time.Duration, bool) {
 	return 0, false
 }
 
+// secondary tells GitHub's limit on many requests at once, of which only the
+// words of the answer tell, and after which it wants a minute of silence.
+func secondary(response *http.Response) bool {
+	head, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), response.Body), response.Body}
+	return err == nil && bytes.Contains(head, []byte("secondary rate limit"))
+}
+
 // bounded fails when an answer is longer than anything a forge says.
 type bounded struct {
 	io.ReadCloser
@@ -179,6 +194,12 @@ func (b *bounded) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.left -= int64(n)
 	return n, err
+}
+
+// Pause waits longer with each attempt at something that a forge does in the
+// background: one second, two, four, up to ten.
+func Pause(ctx context.Context, attempt int) error {
+	return sleep(ctx, min(time.Second<<max(attempt-1, 0), 10*time.Second))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

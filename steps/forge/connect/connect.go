@@ -3,11 +3,18 @@ package connect
 
 import (
 	"context"
+	"net/http"
+	"os"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/model-delivery/model-delivery/steps/forge"
+	"github.com/model-delivery/model-delivery/steps/forge/azure"
+	"github.com/model-delivery/model-delivery/steps/forge/bitbucket"
 	"github.com/model-delivery/model-delivery/steps/forge/gitea"
+	"github.com/model-delivery/model-delivery/steps/forge/github"
+	"github.com/model-delivery/model-delivery/steps/forge/gitlab"
 	"github.com/model-delivery/model-delivery/steps/git"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
@@ -21,6 +28,9 @@ type Flags struct {
 	Dirs       git.AuthDirs
 	AllowFile  bool
 	SSLVerify  bool
+	// App is the GitHub App whose token is used; none without an ID.
+	App    github.App
+	AppKey string // file with its private key
 }
 
 // Register declares the flags.
@@ -35,45 +45,118 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.SSLVerify, "ssl-verify", true, "check the server's certificate")
 	fs.StringVar(&f.Dirs.TokenFile, "token-file", "", "file with a token for the forge, for git and for its API")
 	fs.StringVar(&f.Dirs.Username, "username", "", "user that the token belongs to, where the forge asks for one")
+	fs.StringVar(&f.App.ID, "github-app-id", "", "ID of a GitHub App, whose token is then used for git and for the API")
+	fs.Int64Var(&f.App.Installation, "github-app-installation-id", 0, "installation of the GitHub App (default: the one on the repository)")
+	fs.StringVar(&f.AppKey, "github-app-key-file", "", "file with the private key of the GitHub App")
 	fs.BoolVar(&f.AllowFile, "allow-file", false, "let the repository be a path of this machine")
 }
 
-// Auth reads the credentials for git. Every secret is made known to redact.
-func (f *Flags) Auth(_ context.Context, redact *step.Redactor, _ func(string, ...any)) (git.Auth, error) {
+// Auth reads the credentials for git, or gets them with the GitHub App. Every
+// secret is made known to redact.
+func (f *Flags) Auth(ctx context.Context, redact *step.Redactor, logf func(string, ...any)) (git.Auth, error) {
 	auth, err := f.Dirs.Load(f.Repository, redact)
+	if err != nil {
+		return auth, err
+	}
 	auth.InsecureSkipVerify = !f.SSLVerify
-	return auth, err
+	if f.App.ID == "" {
+		return auth, nil
+	}
+	if f.AppKey == "" {
+		return auth, step.Invalidf("--github-app-key-file is not given")
+	}
+	app := f.App
+	if app.Key, err = os.ReadFile(f.AppKey); err != nil {
+		return auth, step.Invalidf("reading the GitHub App's key: %w", err)
+	}
+	redact.Add(string(app.Key))
+	repository, provider, err := f.where()
+	if err != nil {
+		return auth, err
+	}
+	if provider != forge.GitHub {
+		return auth, step.WithHint(step.Invalidf("a GitHub App has no token for %s", repository.Host), "for a GitHub Enterprise server give --provider github")
+	}
+	httpClient, err := forge.NewHTTPClient(origin(provider, repository), f.options(auth, logf))
+	if err != nil {
+		return auth, err
+	}
+	token, err := app.Token(ctx, repository, github.API(repository), httpClient, time.Now())
+	if err != nil {
+		return auth, err
+	}
+	redact.Add(token)
+	auth.Username, auth.Password = github.AppUser, token
+	return auth, nil
 }
 
 // Forge returns the repository's forge, nil for provider none.
-func (f *Flags) Forge(ctx context.Context, auth git.Auth, logf func(string, ...any)) (forge.Forge, error) {
+func (f *Flags) Forge(_ context.Context, auth git.Auth, logf func(string, ...any)) (forge.Forge, error) {
 	if forge.Provider(f.Provider) == forge.None {
 		return nil, nil
 	}
+	repository, provider, err := f.where()
+	if err != nil {
+		return nil, err
+	}
+	return New(provider, repository, forge.Credentials{Username: auth.Username, Token: auth.Password}, f.options(auth, logf))
+}
+
+// where tells which repository it is and on what kind of forge.
+func (f *Flags) where() (forge.Repository, forge.Provider, error) {
 	repository, err := forge.ParseRepository(f.Repository)
 	if err != nil {
-		return nil, err
+		return repository, "", err
 	}
 	if repository, err = repository.At(f.ForgeURL); err != nil {
-		return nil, err
+		return repository, "", err
 	}
 	provider, err := forge.Resolve(forge.Provider(f.Provider), repository)
-	if err != nil {
-		return nil, err
+	if provider == forge.Azure {
+		repository = azure.At(repository)
 	}
-	options := forge.HTTPOptions{CAFile: auth.CAFile, InsecureSkipVerify: auth.InsecureSkipVerify, Logf: logf}
-	return New(ctx, provider, repository, forge.Credentials{Username: auth.Username, Token: auth.Password}, options)
+	return repository, provider, err
+}
+
+func (f *Flags) options(auth git.Auth, logf func(string, ...any)) forge.HTTPOptions {
+	return forge.HTTPOptions{CAFile: auth.CAFile, InsecureSkipVerify: auth.InsecureSkipVerify, Logf: logf}
+}
+
+// origin is the one place that a provider's token goes to.
+func origin(provider forge.Provider, repository forge.Repository) string {
+	switch {
+	case provider == forge.GitHub && repository.Host == "github.com":
+		return "https://api.github.com"
+	case provider == forge.Bitbucket:
+		return bitbucket.API
+	}
+	return repository.BaseURL()
 }
 
 // New returns a repository's forge.
-func New(_ context.Context, provider forge.Provider, repository forge.Repository, credentials forge.Credentials, o forge.HTTPOptions) (forge.Forge, error) {
-	httpClient, err := forge.NewHTTPClient(repository.BaseURL(), o)
+func New(provider forge.Provider, repository forge.Repository, credentials forge.Credentials, o forge.HTTPOptions) (forge.Forge, error) {
+	httpClient, err := forge.NewHTTPClient(origin(provider, repository), o)
 	if err != nil {
 		return nil, err
 	}
+	return pick(provider, repository, credentials, httpClient)
+}
+
+func pick(provider forge.Provider, repository forge.Repository, credentials forge.Credentials, httpClient *http.Client) (forge.Forge, error) {
 	switch provider {
+	case forge.GitHub:
+		return github.New(repository, credentials, github.API(repository), httpClient)
+	case forge.GitLab:
+		return gitlab.New(repository, credentials, httpClient)
 	case forge.Gitea:
 		return gitea.New(repository, credentials, httpClient), nil
+	case forge.Azure:
+		return azure.New(repository, credentials, httpClient)
+	case forge.Bitbucket:
+		if repository.Host != "bitbucket.org" {
+			return nil, step.WithHint(step.Invalidf("%s is not bitbucket.org: Bitbucket's server has another API", repository.Host), "promote with --strategy push and --provider none")
+		}
+		return bitbucket.New(repository, credentials, bitbucket.API, httpClient), nil
 	}
-	return nil, step.Invalidf("provider %s is not there yet", provider)
+	return nil, step.Invalidf("provider %s has no API", provider)
 }

@@ -24,13 +24,14 @@ type Client struct {
 	repository forge.Repository
 	http       *http.Client
 	auth       []sdk.ClientOption
+	pause      func(ctx context.Context, attempt int) error // between attempts to merge
 }
 
 var _ forge.Forge = (*Client)(nil)
 
 // New returns the repository's Gitea.
 func New(repository forge.Repository, credentials forge.Credentials, httpClient *http.Client) *Client {
-	c := &Client{repository: repository, http: httpClient}
+	c := &Client{repository: repository, http: httpClient, pause: forge.Pause}
 	switch {
 	case credentials.Token == "":
 	case credentials.Username != "":

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	sdk "code.gitea.io/sdk/gitea"
 
@@ -14,10 +13,7 @@ import (
 
 // Gitea works out in the background whether a pull request can be merged, and
 // answers 405 until it has.
-const (
-	mergeAttempts = 10
-	mergePause    = time.Second
-)
+const mergeAttempts = 8
 
 // AutoMerge implements [forge.Forge].
 func (c *Client) AutoMerge(ctx context.Context, pull forge.PullRequest) error {
@@ -37,12 +33,8 @@ func (c *Client) AutoMerge(ctx context.Context, pull forge.PullRequest) error {
 		case merged:
 			return nil
 		case response.StatusCode == http.StatusMethodNotAllowed && attempt < mergeAttempts:
-			timer := time.NewTimer(mergePause)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				return c.explain(doing, response, context.Cause(ctx))
+			if err := c.pause(ctx, attempt); err != nil {
+				return c.explain(doing, response, err)
 			}
 			continue
 		case response.StatusCode == http.StatusConflict:
