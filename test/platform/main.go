@@ -19,6 +19,11 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The work tree is the current directory, as `go run ./test/platform` has it.
-	all := slices.Concat(base.Components(), components.Components(), bundle.Components("."))
-	os.Exit(local.Execute(ctx, all, base.Check, base.Probe, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(local.Execute(ctx, all("."), base.Check, base.Probe, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// all returns every component, in the order in which they are started, for the
+// work tree at root.
+func all(root string) []local.Component {
+	return slices.Concat(base.Components(), components.Components(), bundle.Components(root))
 }
