@@ -25,6 +25,8 @@ type Options struct {
 	Root       string // directory that Dir must lie in
 	Depth      int    // 0: all history
 	Submodules bool
+	// SubmodulePaths are the only submodules fetched; empty: all of them.
+	SubmodulePaths []string
 	// SparseDirectories are the only ones checked out; empty: everything.
 	SparseDirectories []string
 	DeleteExisting    bool
@@ -83,9 +85,11 @@ func (o Options) check() error {
 			return step.Invalidf("subdirectory %q leads out of the workspace", rel)
 		}
 	}
-	for _, dir := range o.SparseDirectories {
-		if strings.HasPrefix(dir, "-") || strings.ContainsAny(dir, "\n\r\x00") || strings.Contains(dir, "..") {
-			return step.Invalidf("sparse checkout directory %q", dir)
+	for what, dirs := range map[string][]string{"sparse checkout directory": o.SparseDirectories, "submodule path": o.SubmodulePaths} {
+		for _, dir := range dirs {
+			if strings.HasPrefix(dir, "-") || strings.ContainsAny(dir, "\n\r\x00") || strings.Contains(dir, "..") {
+				return step.Invalidf("%s %q", what, dir)
+			}
 		}
 	}
 	return nil
@@ -167,6 +171,9 @@ func (o Options) fetch(ctx context.Context, client *git.Client) error {
 		args := []string{"submodule", "update", "--init", "--recursive", "--force"}
 		if o.Depth > 0 {
 			args = append(args, "--depth="+strconv.Itoa(o.Depth))
+		}
+		if len(o.SubmodulePaths) > 0 {
+			args = append(append(args, "--"), o.SubmodulePaths...)
 		}
 		return run(args...)
 	}

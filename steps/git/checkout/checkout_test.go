@@ -115,6 +115,42 @@ func TestClone(t *testing.T) {
 	}
 }
 
+func TestSubmodules(t *testing.T) {
+	t.Parallel()
+	part, origin := repository(t), repository(t)
+	for _, path := range []string{"parts/a", "parts/b"} {
+		sh(t, origin, "git", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "file://"+part, path)
+	}
+	commit(t, origin, "with parts")
+	for _, tc := range []struct {
+		name string
+		args []string
+		want string // what is there of the two
+	}{
+		{"all", nil, "parts/a parts/b"},
+		{"some", []string{"--submodule-paths= parts/b ,"}, "parts/b"},
+		{"none", []string{"--submodules=false"}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			code, _, stderr := clone(t, append(tc.args, "--url=file://"+origin, "--allow-file", "--output-dir="+dir)...)
+			if code != 0 {
+				t.Fatalf("exit code %d: %s", code, stderr)
+			}
+			var there []string
+			for _, path := range []string{"parts/a", "parts/b"} {
+				if _, err := os.Stat(filepath.Join(dir, path, "second")); err == nil {
+					there = append(there, path)
+				}
+			}
+			if got := strings.Join(there, " "); got != tc.want {
+				t.Errorf("the submodules %q are there, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestCloneRefuses(t *testing.T) {
 	t.Parallel()
 	origin := repository(t)
@@ -129,6 +165,7 @@ func TestCloneRefuses(t *testing.T) {
 		{"a password in the URL", []string{"--url=https://u:secret@example.com/x.git"}, 2, "has a password or a token in it"},
 		{"another transport", []string{"--url=ext::sh -c id"}, 2, "URL of a repository"},
 		{"a way out of the workspace", []string{"--url=file://" + origin, "--subdirectory=../up"}, 2, "leads out of the workspace"},
+		{"an option for a submodule", []string{"--url=file://" + origin, "--submodule-paths=a,--upload-pack=x"}, 2, "submodule path"},
 		{"a revision that is not there", []string{"--url=file://" + origin, "--revision=nope"}, 2, "has no revision nope"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -17,6 +17,7 @@ type flags struct {
 	outputDir, subdirectory        string
 	depth                          int
 	submodules, sslVerify          bool
+	submodulePaths                 string
 	deleteExisting, verbose        bool
 	crtFileName, sparse            string
 	httpProxy, httpsProxy, noProxy string
@@ -40,6 +41,7 @@ Results: commit, url, committer-date.`,
 			fs.StringVar(&f.revision, "revision", "", "branch, tag or commit to check out (default: the remote's default branch)")
 			fs.StringVar(&f.refspec, "refspec", "", "refspec to fetch before the revision is checked out")
 			fs.BoolVar(&f.submodules, "submodules", true, "initialize and fetch submodules")
+			fs.StringVar(&f.submodulePaths, "submodule-paths", "", "submodules to fetch, by their paths, with commas between (default: all)")
 			fs.IntVar(&f.depth, "depth", 1, "commits of history to fetch; 0 means all")
 			fs.BoolVar(&f.sslVerify, "ssl-verify", true, "check the server's certificate")
 			fs.StringVar(&f.crtFileName, "crt-file-name", "ca-bundle.crt", "file with certificates in --ssl-ca-dir")
@@ -71,14 +73,10 @@ func (f flags) run(ctx context.Context, rt *step.Runtime) error {
 	auth.InsecureSkipVerify = !f.sslVerify
 	o := Options{
 		URL: f.url, Revision: f.revision, Refspec: f.refspec, Depth: f.depth, Submodules: f.submodules,
+		SubmodulePaths: list(f.submodulePaths), SparseDirectories: list(f.sparse),
 		Root: f.outputDir, Dir: filepath.Join(f.outputDir, f.subdirectory), DeleteExisting: f.deleteExisting,
 		Git:  git.Options{Auth: auth, AllowFile: f.allowFile, Redact: rt.Redact},
 		Logf: rt.Logf,
-	}
-	for _, dir := range strings.Split(f.sparse, ",") {
-		if dir = strings.TrimSpace(dir); dir != "" {
-			o.SparseDirectories = append(o.SparseDirectories, dir)
-		}
 	}
 	for name, value := range map[string]string{"http_proxy": f.httpProxy, "https_proxy": f.httpsProxy, "no_proxy": f.noProxy} {
 		if value != "" {
@@ -97,4 +95,15 @@ func (f flags) run(ctx context.Context, rt *step.Runtime) error {
 	rt.Results.Set("url", result.URL)
 	rt.Results.Set("committer-date", result.CommitterDate)
 	return nil
+}
+
+// list takes apart what has commas between.
+func list(text string) []string {
+	var parts []string
+	for part := range strings.SplitSeq(text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return parts
 }
