@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -70,10 +71,13 @@ func (c *creation) load(ctx context.Context) error {
 	return err
 }
 
+// registriesDir is where containerd looks for how to reach registries.
+const registriesDir = "/etc/containerd/certs.d"
+
 // addMirror tells containerd in a node where to find a registry. containerd
 // reads the file at each pull, so that no restart is needed.
 func addMirror(ctx context.Context, node nodes.Node, mirror Mirror) error {
-	path := "/etc/containerd/certs.d/" + mirror.Registry
+	path := registriesDir + "/" + mirror.Registry
 	text := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.Endpoint)
 	if err := node.CommandContext(ctx, "mkdir", "-p", path).Run(); err != nil {
 		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
@@ -96,12 +100,11 @@ func (c *creation) prefetch(ctx context.Context, list []nodes.Node) *sync.WaitGr
 				slots <- struct{}{}
 				defer func() { <-slots }()
 				start := time.Now()
-				var out limitedBuffer
-				err := node.CommandContext(ctx, "crictl", "pull", image).SetStdout(&out).SetStderr(&out).Run()
+				err := c.session.pullInto(ctx, node, image)
 				switch {
 				case ctx.Err() != nil:
 				case err != nil:
-					c.Log("%s was not fetched ahead: %s", image, lastLines(out.String(), 1))
+					c.Log("%s was not fetched ahead: %v", image, err)
 				default:
 					c.Log("fetched %s ahead into %s in %s", image, node, since(start))
 				}
@@ -109,4 +112,24 @@ func (c *creation) prefetch(ctx context.Context, list []nodes.Node) *sync.WaitGr
 		}
 	}
 	return &wg
+}
+
+// pullInto lets containerd in a node pull an image, by the registries that the
+// node was told of.
+func (s *session) pullInto(ctx context.Context, node nodes.Node, image string) error {
+	ref, err := name.ParseReference(image)
+	if err != nil {
+		return err
+	}
+	snapshotter, err := s.snapshotter(ctx, node)
+	if err != nil {
+		return err
+	}
+	var out limitedBuffer
+	err = node.CommandContext(ctx, "ctr", "--namespace=k8s.io", "images", "pull", "--hosts-dir="+registriesDir, "--snapshotter="+snapshotter, ref.Name()).
+		SetStdout(&out).SetStderr(&out).Run()
+	if err != nil {
+		return fmt.Errorf("%s", lastLines(out.String(), 1))
+	}
+	return nil
 }
