@@ -4,6 +4,7 @@ GO ?= go
 # Values for the programs behind the targets, for instance PLATFORM_FLAGS=--source=source.
 PLATFORM_FLAGS ?=
 DEMO_FLAGS ?=
+BENCH_FLAGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -26,6 +27,10 @@ demo: ## start the local platform and deliver a model through it
 .PHONY: demo-down
 demo-down: ## stop what the demo started
 	$(GO) run ./test/platform down $(PLATFORM_FLAGS)
+
+.PHONY: bench-integration
+bench-integration: ## measure the integration test against the way of the Jenkins pipeline, on the local platform
+	$(GO) run ./test/bench/integration $(BENCH_FLAGS)
 
 .PHONY: test-race
 test-race:
