@@ -177,7 +177,7 @@ func (s *session) sumLoad(c *checks.Check, run *loadRun, workers []worker, elaps
 		out.Findings = append(out.Findings, report.Finding{Stage: report.SLO, Message: "no request was answered"})
 		return
 	}
-	out.Summary = fmt.Sprintf("%d requests at %.4g/s, %d errors, p50 %.4g ms, p95 %.4g ms", l.Requests, l.Rate, l.Errors, out.Latency.P50, out.Latency.P95)
+	out.Summary = fmt.Sprintf("%d requests at %s/s, %d errors, p50 %.4g ms, p95 %.4g ms", l.Requests, report.Digits(l.Rate), l.Errors, out.Latency.P50, out.Latency.P95)
 	if l.Stopped != "" {
 		out.Summary += ", " + l.Stopped
 	}
@@ -185,8 +185,8 @@ func (s *session) sumLoad(c *checks.Check, run *loadRun, workers []worker, elaps
 	s.holdErrors(c, l, out)
 	if r := c.Expect.Rate; r != nil && !r.Holds(l.Rate) {
 		out.Findings = append(out.Findings, report.Finding{
-			Stage: report.SLO, Where: "rate", Expected: rangeText(r) + "/s", Got: fmt.Sprintf("%.4g/s", l.Rate),
-			Message: fmt.Sprintf("the rate is %.4g answers a second, expected %s", l.Rate, rangeText(r)),
+			Stage: report.SLO, Where: "rate", Expected: rangeText(r) + "/s", Got: report.Digits(l.Rate) + "/s",
+			Message: fmt.Sprintf("the rate is %s answers a second, expected %s", report.Digits(l.Rate), rangeText(r)),
 		})
 	}
 }

@@ -195,10 +195,18 @@ func (s *scorer) score(b batch, i int, row any, names []string) error {
 	if !same {
 		s.mismatches++
 		if len(s.wrong) < maxWrong {
-			s.wrong = append(s.wrong, report.WrongRow{Line: b.lines[i], Input: value.String(b.rows[i], 200), Expected: value.String(label, 60), Got: got})
+			s.wrong = append(s.wrong, report.WrongRow{Line: b.lines[i], Input: value.String(b.rows[i], 200), Expected: plainText(label), Got: got})
 		}
 	}
 	return nil
+}
+
+// plainText shows a label: text as it is.
+func plainText(label any) string {
+	if text, ok := label.(string); ok {
+		return shorten(text, 60)
+	}
+	return value.String(label, 60)
 }
 
 // dataset runs a check of a dataset.

@@ -30,8 +30,17 @@ func (r *Report) Write(dir string, clean func(string) string) error {
 	if err != nil {
 		return err
 	}
-	files := map[string]string{"report.json": string(data)}
-	for name, text := range files {
+	junit, err := r.JUnit()
+	if err != nil {
+		return err
+	}
+	html, err := r.HTML()
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string]string{
+		"report.json": string(data), "junit.xml": string(junit), "report.md": r.Markdown(), "report.html": html,
+	} {
 		if err := replaceFile(filepath.Join(dir, name), clean(text)); err != nil {
 			return fmt.Errorf("write %s: %w", name, err)
 		}
