@@ -26,6 +26,9 @@ func (w *work) onto(ctx context.Context, base string) (change, error) {
 	if err := w.checkPath(ctx, base); err != nil {
 		return change{}, err
 	}
+	if done, err := w.overtaken(ctx, base); err != nil || done {
+		return change{base: base}, err
+	}
 	there, err := w.clone.Entries(ctx, base, w.Target, true)
 	if err != nil {
 		return change{}, err

@@ -3,13 +3,10 @@ package gitops
 import (
 	"context"
 	"fmt"
-	"path"
 	"strconv"
-	"strings"
 
 	"github.com/spf13/pflag"
 
-	"github.com/model-delivery/model-delivery/steps/forge"
 	"github.com/model-delivery/model-delivery/steps/git"
 	"github.com/model-delivery/model-delivery/steps/gitops/evidence"
 	"github.com/model-delivery/model-delivery/steps/gitops/pin"
@@ -23,8 +20,6 @@ type promoteFlags struct {
 	source, namespace              string
 	overlays, images               []string
 	kinds, charts                  []string
-	evidence, phases               []string
-	reportsDir                     string
 	sourceRepository, sourceCommit string
 }
 
@@ -45,9 +40,6 @@ Results: changed, commit, branch, pull-request-url, pull-request-number, promoti
 			fs.StringVar(&f.source, "source", "", "directory with the model's manifests")
 			fs.StringSliceVar(&f.overlays, "overlay", nil, "directory whose files are laid over the source's; {environment} and {model} are filled in; repeat for more")
 			fs.StringSliceVar(&f.images, "image", nil, "image to pin: CONTAINER=IMAGE@sha256:DIGEST, the image alone, or values.yaml:KEY.KEY=IMAGE@…; repeat for more")
-			fs.StringSliceVar(&f.evidence, "evidence", nil, "file that says what was tested with which result, in Markdown or a report in JSON of seldon-predict or kind-integration; repeat for more")
-			fs.StringVar(&f.reportsDir, "reports-dir", "", "directory with reports of seldon-predict and kind-integration, which are evidence too; may be absent")
-			fs.StringSliceVar(&f.phases, "phase", nil, "part of the run and its outcome for the pull request, NAME=OUTCOME; repeat for more")
 			fs.StringVar(&f.sourceRepository, "source-repository", "", "URL of the models repository, for the trailer Source-Repository")
 			fs.StringVar(&f.sourceCommit, "source-commit", "", "commit of the models repository that is promoted, for the trailer Source-Commit")
 			fs.StringSliceVar(&f.kinds, "allow-kind", source.DefaultKinds(), "kinds of objects that may be promoted, Kind.group or Kind")
@@ -103,59 +95,24 @@ func digestOf(commit string) string {
 
 // promotion is what the flags ask for; nothing has been touched yet.
 func (f *promoteFlags) promotion(ctx context.Context, rt *step.Runtime) (Promotion, error) {
-	p := Promotion{
-		Repository: f.Repository, Branch: f.Branch, Environment: f.Environment, Model: f.Model, Strategy: Strategy(f.Strategy),
-		Target: f.fill(f.Path), Request: f.request(), AutoMerge: f.AutoMerge, DryRun: f.DryRun, PushTimeout: f.PushTimeout, Logf: rt.Logf,
-		Evidence: evidence.Promotion{
-			Model: f.Model, Environment: f.Environment, Title: f.Title, SourceRepository: f.sourceRepository, SourceCommit: f.sourceCommit,
-			PipelineRun: f.PipelineRun, RunURL: f.RunURL,
-		},
-	}
 	if f.source == "" {
-		return p, step.Invalidf("--source is not given")
+		return Promotion{}, step.Invalidf("--source is not given")
 	}
 	if err := f.checkOrigin(); err != nil {
-		return p, err
+		return Promotion{}, err
 	}
-	var err error
-	if p.Files, err = f.files(&p.Evidence); err != nil {
-		return p, err
-	}
-	for _, file := range named(f.evidence) {
-		if err := p.Evidence.Read(file); err != nil {
-			return p, err
-		}
-	}
-	if f.reportsDir != "" {
-		if err := p.Evidence.ReadDir(f.reportsDir); err != nil {
-			return p, err
-		}
-	}
-	for _, text := range named(f.phases) {
-		phase, err := evidence.ParsePhase(text)
-		if err != nil {
-			return p, err
-		}
-		p.Evidence.Phases = append(p.Evidence.Phases, phase)
-	}
-	auth, err := f.Auth(ctx, rt.Redact, rt.Logf)
+	e, err := f.told(rt.Redact)
 	if err != nil {
-		return p, err
+		return Promotion{}, err
 	}
-	p.Evidence = redacted(p.Evidence, rt.Redact)
-	p.Git = f.git(auth, rt.Redact)
-	if p.Strategy == ViaPullRequest {
-		var target forge.Forge
-		if target, err = f.Forge(ctx, auth, rt.Logf); target != nil {
-			p.Forge = target
-		}
+	e.SourceRepository, e.SourceCommit = f.sourceRepository, f.sourceCommit
+	files, err := f.files(&e)
+	if err != nil {
+		return Promotion{}, err
 	}
+	p, err := f.Landing.promotion(ctx, rt, e)
+	p.Files = files
 	return p, err
-}
-
-// fill puts environment and model into a path.
-func (l *Landing) fill(text string) string {
-	return path.Clean(strings.NewReplacer("{environment}", l.Environment, "{model}", l.Model).Replace(text))
 }
 
 // checkOrigin refuses what would end up in commit messages as it is.
@@ -193,18 +150,4 @@ func (f *promoteFlags) files(e *evidence.Promotion) ([]source.File, error) {
 		e.Images = append(e.Images, p.Image.String())
 	}
 	return pin.Apply(files, pins)
-}
-
-// redacted takes secrets out of what is published.
-func redacted(e evidence.Promotion, redact *step.Redactor) evidence.Promotion {
-	for i, text := range e.Markdown {
-		e.Markdown[i] = redact.String(text)
-	}
-	for i, result := range e.Results {
-		for j, failure := range result.Failures {
-			e.Results[i].Failures[j].Outcome = redact.String(failure.Outcome)
-		}
-	}
-	e.Title, e.RunURL = redact.String(e.Title), redact.String(e.RunURL)
-	return e
 }

@@ -1,6 +1,9 @@
 package gitops
 
 import (
+	"context"
+	"path"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -8,6 +11,7 @@ import (
 	"github.com/model-delivery/model-delivery/steps/forge"
 	"github.com/model-delivery/model-delivery/steps/forge/connect"
 	"github.com/model-delivery/model-delivery/steps/git"
+	"github.com/model-delivery/model-delivery/steps/gitops/evidence"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -24,6 +28,8 @@ type Landing struct {
 	Strategy                         string
 	Title                            string
 	PipelineRun, RunURL              string
+	Evidence, Phases                 []string
+	ReportsDir                       string
 	Assignees, Reviewers, Labels     []string
 	Draft, AutoMerge, DryRun         bool
 	AuthorName, AuthorEmail          string
@@ -43,6 +49,9 @@ func (l *Landing) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&l.Title, "title", "", "subject of the commit and title of the pull request (default: made of model, environment and version)")
 	fs.StringVar(&l.PipelineRun, "pipeline-run", "", "run that does this, for the trailer Pipeline-Run")
 	fs.StringVar(&l.RunURL, "run-url", "", "page of that run, for the pull request")
+	fs.StringSliceVar(&l.Evidence, "evidence", nil, "file that says what was tested with which result, in Markdown or a report in JSON of seldon-predict or kind-integration; repeat for more")
+	fs.StringVar(&l.ReportsDir, "reports-dir", "", "directory with reports of seldon-predict and kind-integration, which are evidence too; may be absent")
+	fs.StringSliceVar(&l.Phases, "phase", nil, "part of the run and its outcome for the pull request, NAME=OUTCOME; repeat for more")
 	fs.StringSliceVar(&l.Assignees, "assignee", nil, "users to assign the pull request to, with commas between")
 	fs.StringSliceVar(&l.Reviewers, "reviewer", nil, "users to ask for a review, with commas between")
 	fs.StringSliceVar(&l.Labels, "label", nil, "labels of the pull request, with commas between")
@@ -72,11 +81,6 @@ func (l *Landing) check() error {
 	return nil
 }
 
-// request is what the pull request is decorated with.
-func (l *Landing) request() forge.PullRequestSpec {
-	return forge.PullRequestSpec{Assignees: named(l.Assignees), Reviewers: named(l.Reviewers), Labels: named(l.Labels), Draft: l.Draft}
-}
-
 // named drops empty names: Tekton passes a param without a value as one.
 func named(names []string) []string {
 	var out []string
@@ -88,10 +92,73 @@ func named(names []string) []string {
 	return out
 }
 
-// git are the options that git runs with.
-func (l *Landing) git(auth git.Auth, redact *step.Redactor) git.Options {
-	return git.Options{
-		Auth: auth, AllowFile: l.AllowFile, Redact: redact,
+// told is what there is to say about the change, read from the flags and the
+// files that they name.
+func (l *Landing) told(redact *step.Redactor) (evidence.Promotion, error) {
+	e := evidence.Promotion{Model: l.Model, Environment: l.Environment, Title: redact.String(l.Title), PipelineRun: l.PipelineRun, RunURL: redact.String(l.RunURL)}
+	for _, file := range named(l.Evidence) {
+		if err := e.Read(file); err != nil {
+			return e, err
+		}
+	}
+	if l.ReportsDir != "" {
+		if err := e.ReadDir(l.ReportsDir); err != nil {
+			return e, err
+		}
+	}
+	for _, text := range named(l.Phases) {
+		phase, err := evidence.ParsePhase(text)
+		if err != nil {
+			return e, err
+		}
+		e.Phases = append(e.Phases, phase)
+	}
+	return e, nil
+}
+
+// promotion is where and how the change lands, and what is said about it.
+// Nothing has been touched yet.
+func (l *Landing) promotion(ctx context.Context, rt *step.Runtime, e evidence.Promotion) (Promotion, error) {
+	p := Promotion{
+		Repository: l.Repository, Branch: l.Branch, Environment: l.Environment, Model: l.Model, Strategy: Strategy(l.Strategy), Target: l.fill(l.Path),
+		Request:   forge.PullRequestSpec{Assignees: named(l.Assignees), Reviewers: named(l.Reviewers), Labels: named(l.Labels), Draft: l.Draft},
+		AutoMerge: l.AutoMerge, DryRun: l.DryRun, PushTimeout: l.PushTimeout, Logf: rt.Logf,
+	}
+	auth, err := l.Auth(ctx, rt.Redact, rt.Logf)
+	if err != nil {
+		return p, err
+	}
+	p.Evidence = redacted(e, rt.Redact)
+	p.Git = git.Options{
+		Auth: auth, AllowFile: l.AllowFile, Redact: rt.Redact,
 		Author: git.Identity{Name: l.AuthorName, Email: l.AuthorEmail}, Signing: l.Signing,
 	}
+	if p.Strategy == ViaPullRequest && !p.DryRun {
+		target, err := l.Forge(ctx, auth, rt.Logf)
+		if err != nil {
+			return p, err
+		}
+		if target != nil { // an interface that holds nothing is not nil
+			p.Forge = target
+		}
+	}
+	return p, nil
+}
+
+// fill puts environment and model into a path.
+func (l *Landing) fill(text string) string {
+	return path.Clean(strings.NewReplacer("{environment}", l.Environment, "{model}", l.Model).Replace(text))
+}
+
+// redacted takes secrets out of what is published.
+func redacted(e evidence.Promotion, redact *step.Redactor) evidence.Promotion {
+	for i, text := range e.Markdown {
+		e.Markdown[i] = redact.String(text)
+	}
+	for i, result := range e.Results {
+		for j, failure := range result.Failures {
+			e.Results[i].Failures[j].Outcome = redact.String(failure.Outcome)
+		}
+	}
+	return e
 }

@@ -77,14 +77,20 @@ type Outcome struct {
 // work is a promotion and the clone that it is made in.
 type work struct {
 	Promotion
-	*repository
+	clone *git.Repository
+	// taking back: only what is replaced is, the tree of the target with this
+	// ID.
+	taking   bool
+	replaces string
 }
-
-// repository has the clone's methods without their names in the way.
-type repository struct{ clone *git.Repository }
 
 // Promote makes the promotion.
 func Promote(ctx context.Context, p Promotion) (Outcome, error) {
+	return p.in(ctx, func(ctx context.Context, w *work) (Outcome, error) { return w.promote(ctx) })
+}
+
+// in does something with the promotion in a clone.
+func (p Promotion) in(ctx context.Context, do func(context.Context, *work) (Outcome, error)) (Outcome, error) {
 	if err := p.check(); err != nil {
 		return Outcome{}, err
 	}
@@ -99,8 +105,7 @@ func Promote(ctx context.Context, p Promotion) (Outcome, error) {
 		// The URL is not repeated: it may be refused for a secret in it.
 		return Outcome{}, fmt.Errorf("opening the GitOps repository: %w", err)
 	}
-	w := &work{Promotion: p, repository: &repository{clone: clone}}
-	outcome, err := w.promote(ctx)
+	outcome, err := do(ctx, &work{Promotion: p, clone: clone})
 	if closing := clone.Close(); err == nil && closing != nil {
 		p.Logf("cleaning up: %v", closing)
 	}
@@ -150,8 +155,15 @@ func checkTarget(target string) error {
 	return nil
 }
 
-// branchName is the one branch for promotions of a model to an environment.
-func (p Promotion) branchName() string { return "promote/" + p.Environment + "/" + p.Model }
+// branchName is the one branch for promotions of a model to an environment, or
+// the one for taking them back.
+func (p Promotion) branchName() string {
+	kind := "promote/"
+	if p.Evidence.Reverts != "" {
+		kind = "revert/"
+	}
+	return kind + p.Environment + "/" + p.Model
+}
 
 // ref is where the clone keeps a branch of the remote.
 func ref(branch string) string { return "refs/remotes/origin/" + branch }

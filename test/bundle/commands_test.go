@@ -34,6 +34,7 @@ func commands() map[string]*step.Command {
 		"forge-report":     report.Command(),
 		"git-clone":        checkout.Command(),
 		"gitops-promote":   gitops.PromoteCommand(),
+		"gitops-revert":    gitops.RevertCommand(),
 		"gitops-wait":      wait.Command(),
 		"kind-cluster":     kind.Command(),
 		"kind-integration": integration.Command(integration.Steps{}),
