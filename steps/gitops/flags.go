@@ -2,7 +2,9 @@ package gitops
 
 import (
 	"context"
+	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,6 +36,7 @@ type Landing struct {
 	Draft, AutoMerge, DryRun         bool
 	AuthorName, AuthorEmail          string
 	Signing                          git.Signing
+	SigningDir                       string
 	PushTimeout                      time.Duration
 }
 
@@ -60,8 +63,9 @@ func (l *Landing) Register(fs *pflag.FlagSet) {
 	fs.BoolVar(&l.DryRun, "dry-run", false, "print what would change, and change nothing")
 	fs.StringVar(&l.AuthorName, "author-name", defaultAuthorName, "author and committer")
 	fs.StringVar(&l.AuthorEmail, "author-email", defaultAuthorEmail, "address of the author and committer")
-	fs.StringVar(&l.Signing.Key, "signing-key", "", "file with a private key, GPG's or SSH's, to sign commits and tags with")
-	fs.StringVar(&l.Signing.PassphraseFile, "signing-passphrase-file", "", "file with the passphrase of a GPG key")
+	fs.StringVar(&l.SigningDir, "signing-dir", "", "directory with private-key, GPG's or SSH's, and maybe passphrase, to sign commits and tags with; empty: they are not signed")
+	fs.StringVar(&l.Signing.Key, "signing-key", "", "file with that key by itself")
+	fs.StringVar(&l.Signing.PassphraseFile, "signing-passphrase-file", "", "file with the passphrase of a GPG key by itself")
 	fs.DurationVar(&l.PushTimeout, "push-timeout", DefaultPushTimeout, "how long to try while others push to the same branch")
 }
 
@@ -131,7 +135,7 @@ func (l *Landing) promotion(ctx context.Context, rt *step.Runtime, e evidence.Pr
 	p.Evidence = redacted(e, rt.Redact)
 	p.Git = git.Options{
 		Auth: auth, AllowFile: l.AllowFile, Redact: rt.Redact,
-		Author: git.Identity{Name: l.AuthorName, Email: l.AuthorEmail}, Signing: l.Signing,
+		Author: git.Identity{Name: l.AuthorName, Email: l.AuthorEmail}, Signing: l.signing(),
 	}
 	if p.Strategy == ViaPullRequest && !p.DryRun {
 		target, err := l.Forge(ctx, auth, rt.Logf)
@@ -143,6 +147,23 @@ func (l *Landing) promotion(ctx context.Context, rt *step.Runtime, e evidence.Pr
 		}
 	}
 	return p, nil
+}
+
+// signing is the key to sign with.
+func (l *Landing) signing() git.Signing {
+	s := l.Signing
+	if l.SigningDir == "" {
+		return s
+	}
+	if s.Key == "" {
+		s.Key = filepath.Join(l.SigningDir, "private-key")
+	}
+	if file := filepath.Join(l.SigningDir, "passphrase"); s.PassphraseFile == "" {
+		if _, err := os.Stat(file); err == nil {
+			s.PassphraseFile = file
+		}
+	}
+	return s
 }
 
 // fill puts environment and model into a path.

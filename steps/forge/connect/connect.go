@@ -3,8 +3,12 @@ package connect
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -29,8 +33,7 @@ type Flags struct {
 	AllowFile  bool
 	SSLVerify  bool
 	// App is the GitHub App whose token is used; none without an ID.
-	App    github.App
-	AppKey string // file with its private key
+	AppDir string
 }
 
 // Register declares the flags.
@@ -45,9 +48,7 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.SSLVerify, "ssl-verify", true, "check the server's certificate")
 	fs.StringVar(&f.Dirs.TokenFile, "token-file", "", "file with a token for the forge, for git and for its API")
 	fs.StringVar(&f.Dirs.Username, "username", "", "user that the token belongs to, where the forge asks for one")
-	fs.StringVar(&f.App.ID, "github-app-id", "", "ID of a GitHub App, whose token is then used for git and for the API")
-	fs.Int64Var(&f.App.Installation, "github-app-installation-id", 0, "installation of the GitHub App (default: the one on the repository)")
-	fs.StringVar(&f.AppKey, "github-app-key-file", "", "file with the private key of the GitHub App")
+	fs.StringVar(&f.AppDir, "github-app-dir", "", "directory with app-id, private-key and maybe installation-id of a GitHub App, whose token is then used for git and for the API")
 	fs.BoolVar(&f.AllowFile, "allow-file", false, "let the repository be a path of this machine")
 }
 
@@ -59,15 +60,12 @@ func (f *Flags) Auth(ctx context.Context, redact *step.Redactor, logf func(strin
 		return auth, err
 	}
 	auth.InsecureSkipVerify = !f.SSLVerify
-	if f.App.ID == "" {
+	if f.AppDir == "" {
 		return auth, nil
 	}
-	if f.AppKey == "" {
-		return auth, step.Invalidf("--github-app-key-file is not given")
-	}
-	app := f.App
-	if app.Key, err = os.ReadFile(f.AppKey); err != nil {
-		return auth, step.Invalidf("reading the GitHub App's key: %w", err)
+	app, err := readApp(f.AppDir)
+	if err != nil {
+		return auth, err
 	}
 	redact.Add(string(app.Key))
 	repository, provider, err := f.where()
@@ -88,6 +86,30 @@ func (f *Flags) Auth(ctx context.Context, redact *step.Redactor, logf func(strin
 	redact.Add(token)
 	auth.Username, auth.Password = github.AppUser, token
 	return auth, nil
+}
+
+// readApp reads what a GitHub App is from a directory, as a secret is mounted.
+func readApp(dir string) (github.App, error) {
+	var app github.App
+	id, err := os.ReadFile(filepath.Join(dir, "app-id"))
+	if err == nil {
+		app.ID = strings.TrimSpace(string(id))
+		app.Key, err = os.ReadFile(filepath.Join(dir, "private-key"))
+	}
+	if err != nil {
+		return app, step.WithHint(step.Invalidf("reading the GitHub App: %w", err), "the directory has the files app-id and private-key, and maybe installation-id")
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "installation-id"))
+	if errors.Is(err, os.ErrNotExist) {
+		return app, nil
+	}
+	if err == nil {
+		app.Installation, err = strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+	}
+	if err != nil {
+		return app, step.Invalidf("reading the GitHub App's installation: %w", err)
+	}
+	return app, nil
 }
 
 // Forge returns the repository's forge, nil for provider none.

@@ -94,11 +94,16 @@ func TestGitHubApp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "key.pem")
-	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}), 0o600); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	for name, data := range map[string][]byte{
+		"app-id": []byte("42\n"), "installation-id": []byte("9\n"),
+		"private-key": pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
-	args := []string{"--repository=" + server.URL + "/o/r", "--github-app-id=42", "--github-app-installation-id=9", "--github-app-key-file=" + file}
+	args := []string{"--repository=" + server.URL + "/o/r", "--github-app-dir=" + dir}
 	redact := &step.Redactor{}
 	auth, err := parsed(t, append(args, "--provider=github")...).Auth(t.Context(), redact, t.Logf)
 	if err != nil || auth.Username != "x-access-token" || auth.Password != "ghs_token" || redact.String("ghs_token") != step.Redacted {
@@ -106,5 +111,8 @@ func TestGitHubApp(t *testing.T) {
 	}
 	if _, err := parsed(t, append(args, "--provider=gitea")...).Auth(t.Context(), redact, t.Logf); step.ExitCode(err) != step.ExitInvalid {
 		t.Errorf("for a Gitea: %v", err)
+	}
+	if _, err := parsed(t, "--repository="+server.URL+"/o/r", "--github-app-dir="+t.TempDir()).Auth(t.Context(), redact, t.Logf); step.ExitCode(err) != step.ExitInvalid {
+		t.Errorf("an empty directory: %v", err)
 	}
 }
