@@ -26,7 +26,7 @@ import (
 const (
 	Make       = "make"       // the Makefile's target build
 	Dockerfile = "dockerfile" // a Dockerfile, by the daemon itself
-	S2I        = "s2i"        // source-to-image, by its own executable
+	S2I        = "s2i"        // source-to-image, by the daemon itself
 	None       = "none"       // the image is there already
 )
 
@@ -38,7 +38,7 @@ type BuildOptions struct {
 	Dockerfile string // for Dockerfile: path in Dir
 	BaseImage  string // image to build on, as BASE_IMAGE; empty: the model's own choice
 	BuildArgs  []string
-	Builder    string // for S2I: the builder image
+	Builder    string // for S2I: the builder image; BaseImage when empty
 	DockerHost string // empty: as the docker command line finds it
 	Getenv     func(string) string
 	Output     io.Writer // the build's own log
@@ -55,12 +55,9 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 	switch o.Strategy {
 	case None:
 	case Make:
-		err = o.run(ctx, endpoint, "make", "-C", o.Dir, "build", "IMAGE="+o.Tag)
+		err = o.make(ctx, endpoint)
 	case S2I:
-		if o.Builder == "" {
-			return "", step.Invalidf("build %s: the strategy s2i needs a builder image", o.Tag)
-		}
-		err = o.run(ctx, endpoint, "s2i", "build", o.Dir, o.Builder, o.Tag)
+		err = o.sourceToImage(ctx, cli)
 	case Dockerfile:
 		err = o.dockerfile(ctx, cli)
 	default:
@@ -77,19 +74,14 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 	return image.ID, nil
 }
 
-// run runs a builder of the user's choice. Its failure is the build's.
-func (o BuildOptions) run(ctx context.Context, endpoint docker.Endpoint, name string, args ...string) error {
-	if name == "make" && o.BaseImage != "" {
+// make runs the Makefile's target build. Its failure is the build's.
+func (o BuildOptions) make(ctx context.Context, endpoint docker.Endpoint) error {
+	args := []string{"-C", o.Dir, "build", "IMAGE=" + o.Tag}
+	if o.BaseImage != "" {
 		args = append(args, "BASE_IMAGE="+o.BaseImage)
 	}
-	if name == "make" {
-		args = append(args, o.BuildArgs...)
-	} else {
-		for _, arg := range o.BuildArgs {
-			args = append(args, "--env", arg)
-		}
-	}
-	if err := process.Run(ctx, process.Command{Name: name, Args: args, Env: endpoint.Environ(), Output: o.Output}); err != nil {
+	args = append(args, o.BuildArgs...)
+	if err := process.Run(ctx, process.Command{Name: "make", Args: args, Env: endpoint.Environ(), Output: o.Output}); err != nil {
 		return fmt.Errorf("build %s: %w", o.Tag, err)
 	}
 	return nil
@@ -114,8 +106,14 @@ func (o BuildOptions) dockerfile(ctx context.Context, cli *client.Client) error 
 		}
 		args[name] = &value
 	}
+	return o.daemonBuild(ctx, cli, buildContext{dir: o.Dir, dockerfile: file, ignore: ".dockerignore"}, args, o.BaseImage)
+}
+
+// daemonBuild lets the daemon build an image of a context. from is the image
+// that it stands on, for its registry's credentials; it may be empty.
+func (o BuildOptions) daemonBuild(ctx context.Context, cli *client.Client, c buildContext, args map[string]*string, from string) error {
 	auths := map[string]registry.AuthConfig{}
-	for _, ref := range []string{o.Tag, o.BaseImage} {
+	for _, ref := range []string{o.Tag, from} {
 		auth, err := credentials(ref, o.Redact)
 		if err != nil {
 			return err
@@ -124,8 +122,12 @@ func (o BuildOptions) dockerfile(ctx context.Context, cli *client.Client) error 
 			auths[auth.ServerAddress] = *auth
 		}
 	}
+	file := c.dockerfile
+	if c.generated != nil {
+		file = generatedName
+	}
 	reader, writer := io.Pipe()
-	go func() { writer.CloseWithError(writeContext(writer, o.Dir, file)) }()
+	go func() { writer.CloseWithError(writeContext(writer, c)) }()
 	defer reader.Close()
 	response, err := cli.ImageBuild(ctx, reader, client.ImageBuildOptions{
 		Tags: []string{o.Tag}, Dockerfile: file, BuildArgs: args, AuthConfigs: auths,

@@ -19,16 +19,37 @@ import (
 // maxContextBytes bounds what is sent to the daemon for one build.
 const maxContextBytes = 4 << 30
 
-// writeContext writes dir as the tar stream that a docker build takes, without
-// what .dockerignore names. The Dockerfile and .dockerignore always go along.
-// Symbolic links are sent as links, and what is neither file, directory nor
-// link is left out.
-func writeContext(w io.Writer, dir, dockerfile string) error {
-	ignored, err := readIgnore(dir)
+// buildContext is what is sent to the daemon for one build.
+type buildContext struct {
+	dir        string
+	dockerfile string // path in dir of the file that always goes along; "" when generated is it
+	ignore     string // name of the file that lists what stays
+	prefix     string // before the names of files, such as "src/"
+	generated  []byte // content of a Dockerfile that is not in dir
+}
+
+// generatedName is what a Dockerfile that is not the user's is called.
+const generatedName = "Dockerfile.generated"
+
+// writeContext writes a directory as the tar stream that a docker build takes,
+// without what its ignore file names. The Dockerfile and the ignore file always
+// go along. Symbolic links are sent as links, and what is neither file,
+// directory nor link is left out.
+func writeContext(w io.Writer, c buildContext) error {
+	dir, dockerfile := c.dir, c.dockerfile
+	ignored, err := readIgnore(dir, c.ignore)
 	if err != nil {
 		return err
 	}
 	tw := tar.NewWriter(w)
+	if c.generated != nil {
+		if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: generatedName, Size: int64(len(c.generated)), Mode: 0o644}); err != nil {
+			return err
+		}
+		if _, err := tw.Write(c.generated); err != nil {
+			return err
+		}
+	}
 	var total int64
 	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || path == dir {
@@ -39,10 +60,10 @@ func writeContext(w io.Writer, dir, dockerfile string) error {
 			return err
 		}
 		rel = filepath.ToSlash(rel)
-		if rel != dockerfile && rel != ".dockerignore" {
+		if rel != dockerfile && rel != c.ignore {
 			skip, err := ignored.MatchesOrParentMatches(rel)
 			if err != nil {
-				return fmt.Errorf(".dockerignore: %w", err)
+				return fmt.Errorf("%s: %w", c.ignore, err)
 			}
 			if skip && entry.IsDir() && !ignored.Exclusions() && !strings.HasPrefix(dockerfile, rel+"/") {
 				return filepath.SkipDir
@@ -56,9 +77,9 @@ func writeContext(w io.Writer, dir, dockerfile string) error {
 			return err
 		}
 		if total += info.Size(); info.Mode().IsRegular() && total > maxContextBytes {
-			return fmt.Errorf("the files are larger than %d bytes; name what the image does not need in .dockerignore", int64(maxContextBytes))
+			return fmt.Errorf("the files are larger than %d bytes; name what the image does not need in %s", int64(maxContextBytes), c.ignore)
 		}
-		return addFile(tw, path, rel, info)
+		return addFile(tw, path, c.prefix+rel, info)
 	})
 	if err != nil {
 		return err
@@ -66,21 +87,21 @@ func writeContext(w io.Writer, dir, dockerfile string) error {
 	return tw.Close()
 }
 
-func readIgnore(dir string) (*patternmatcher.PatternMatcher, error) {
+func readIgnore(dir, name string) (*patternmatcher.PatternMatcher, error) {
 	var patterns []string
-	file, err := os.Open(filepath.Join(dir, ".dockerignore"))
+	file, err := os.Open(filepath.Join(dir, name))
 	switch {
 	case err == nil:
 		defer file.Close()
 		if patterns, err = ignorefile.ReadAll(io.LimitReader(file, 1<<20)); err != nil {
-			return nil, fmt.Errorf("read .dockerignore: %w", err)
+			return nil, fmt.Errorf("read %s: %w", name, err)
 		}
 	case !errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("read .dockerignore: %w", err)
+		return nil, fmt.Errorf("read %s: %w", name, err)
 	}
 	matcher, err := patternmatcher.New(patterns)
 	if err != nil {
-		return nil, step.Invalidf("read .dockerignore: %w", err)
+		return nil, step.Invalidf("read %s: %w", name, err)
 	}
 	return matcher, nil
 }

@@ -16,8 +16,13 @@ import (
 // contextOf returns the names in the tar stream of dir, with the content of files and the target of links.
 func contextOf(t *testing.T, dir, dockerfile string) map[string]string {
 	t.Helper()
+	return streamed(t, buildContext{dir: dir, dockerfile: dockerfile, ignore: ".dockerignore"})
+}
+
+func streamed(t *testing.T, c buildContext) map[string]string {
+	t.Helper()
 	var stream bytes.Buffer
-	if err := writeContext(&stream, dir, dockerfile); err != nil {
+	if err := writeContext(&stream, c); err != nil {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
