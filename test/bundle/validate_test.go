@@ -39,17 +39,23 @@ type tektonObject interface {
 func TestTektonAcceptsEverything(t *testing.T) {
 	t.Parallel()
 	for _, object := range load(t, "tasks", "pipelines", "triggers") {
-		value, ok := object.Value.(tektonObject)
-		if !ok {
-			continue
-		}
-		if meta, ok := object.Value.(metav1.Object); ok && meta.GetName() == "" {
-			meta.SetName(meta.GetGenerateName() + "x") // as the API server makes it before Tekton looks
-		}
-		value.SetDefaults(t.Context())
-		if err := value.Validate(t.Context()); err != nil {
-			t.Errorf("%s: %s: %v", object.File, object.Name, err)
-		}
+		validate(t, object)
+	}
+}
+
+// validate does what Tekton's webhook does with an object.
+func validate(t *testing.T, object bundle.Object) {
+	t.Helper()
+	value, ok := object.Value.(tektonObject)
+	if !ok {
+		return
+	}
+	if meta, ok := object.Value.(metav1.Object); ok && meta.GetName() == "" {
+		meta.SetName(meta.GetGenerateName() + "x") // as the API server makes it before Tekton looks
+	}
+	value.SetDefaults(t.Context())
+	if err := value.Validate(t.Context()); err != nil {
+		t.Errorf("%s: %s %s: %v", object.File, object.Kind.Kind, object.Name, err)
 	}
 }
 
