@@ -64,6 +64,9 @@ func run(ctx context.Context, opts options) error {
 		return err
 	}
 	s.say("done: %s", filepath.Join(opts.outputDir, "summary.json"))
+	fmt.Printf("\nLook around: the forge is %s (user lead, password in %s);\n  KUBECONFIG=%s %s pipelinerun list --namespace %s\nStop it all: make demo-down\n",
+		session.ForgeURL, session.Platform.Value("forge", "lead-password-file"), filepath.Join(opts.outputDir, "kubeconfig"),
+		session.Platform.Value("tkn", "path"), delivery.RunNamespace)
 	return nil
 }
 

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +24,7 @@ func (s *script) deliver(ctx context.Context, commit string) error {
 			s.say("2. unit tests in the builder image: %s (%s)", outcome, seconds(task))
 		case delivery.Integration:
 			s.say("3. integration in KIND: %s (%s)", outcome, seconds(task))
+			s.phases(delivery.Result(task, "phases"))
 			if digest := delivery.Result(task, "IMAGE_DIGEST"); digest != "" {
 				s.say("4. image pushed: %s@%s", delivery.Result(task, "IMAGE_URL"), digest)
 			}
@@ -51,6 +55,21 @@ func (s *script) deliver(ctx context.Context, commit string) error {
 		return err
 	}
 	return s.seen(ctx, "staging")
+}
+
+// phases says how long each phase of the integration took. Some ran side by side.
+func (s *script) phases(result string) {
+	took := map[string]float64{}
+	if err := json.Unmarshal([]byte(result), &took); err != nil || len(took) == 0 {
+		return // it failed before it could tell
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(took)) {
+		if name != "total" {
+			parts = append(parts, fmt.Sprintf("%s %.1fs", name, took[name]))
+		}
+	}
+	s.say("   %s", strings.Join(parts, ", "))
 }
 
 // checked tells whether predictions were checked in all of these places.
