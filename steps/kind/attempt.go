@@ -8,10 +8,6 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
-
-	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // attempt makes the cluster once. On failure the cause is named from the
@@ -114,19 +110,11 @@ func (c *creation) kindReturned() bool {
 // becomeReady writes the kubeconfig and waits for what a model needs.
 func (c *creation) becomeReady(ctx context.Context) error {
 	start := time.Now()
-	data, err := c.session.kubeconfig()
+	access, err := c.session.access()
 	if err != nil {
 		return err
 	}
-	c.result.KubeconfigData = data
-	rest, err := clientcmd.RESTConfigFromKubeConfig(c.result.KubeconfigData)
-	if err != nil {
-		return step.Infraf("read the kubeconfig of cluster %s: %w", c.Name, err)
-	}
-	api, err := kubernetes.NewForConfig(rest)
-	if err != nil {
-		return step.Infraf("make a client for cluster %s: %w", c.Name, err)
-	}
+	c.result.KubeconfigData = access.kubeconfig
 	if nodes, err := c.session.nodes(); err == nil {
 		for _, node := range nodes {
 			c.result.Nodes = append(c.result.Nodes, node.String())
@@ -134,7 +122,7 @@ func (c *creation) becomeReady(ctx context.Context) error {
 		slices.Sort(c.result.Nodes)
 	}
 	c.Log("waiting for nodes, DNS and the default service account")
-	if err := waitReady(ctx, api, len(c.config.Nodes), dnsQuery(rest, api), c.Log); err != nil {
+	if err := waitReady(ctx, access.api, len(c.config.Nodes), dnsQuery(access.config, access.api), c.Log); err != nil {
 		return err
 	}
 	c.Log("cluster %s is ready after %s", c.Name, since(start))

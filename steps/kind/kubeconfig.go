@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
@@ -43,6 +45,30 @@ func (s *session) kubeconfig() ([]byte, error) {
 		entry.Server = address.String()
 	}
 	return clientcmd.Write(*config)
+}
+
+// access is how to reach a cluster.
+type access struct {
+	kubeconfig []byte
+	config     *rest.Config
+	api        kubernetes.Interface
+}
+
+// access makes a client for the cluster.
+func (s *session) access() (access, error) {
+	data, err := s.kubeconfig()
+	if err != nil {
+		return access{}, err
+	}
+	config, err := clientcmd.RESTConfigFromKubeConfig(data)
+	if err != nil {
+		return access{}, step.Infraf("read the kubeconfig of cluster %s: %w", s.Name, err)
+	}
+	api, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return access{}, step.Infraf("make a client for cluster %s: %w", s.Name, err)
+	}
+	return access{data, config, api}, nil
 }
 
 // writeKubeconfig merges data into the file at path and makes its context the

@@ -45,8 +45,11 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 	}
 	ctx, cancel := context.WithTimeout(ctx, logsTimeout)
 	defer cancel()
-	collected := make(chan error, 1)
+	collected := make(chan error, 1) // kind's library goes on beyond ctx
 	go func() { collected <- s.provider.CollectLogs(s.Name, dir) }()
+	if err := s.keepObjects(ctx, dir); err != nil {
+		s.Log("events and pods are not kept: %v", err)
+	}
 	var err error
 	select {
 	case err = <-collected:
