@@ -133,7 +133,8 @@ func (w *waiter) socketState() string {
 }
 
 // HostFacts lists facts about this machine that explain why a daemon or a
-// cluster does not come up: inotify limits, cgroups, memory.
+// cluster does not come up: inotify limits, cgroups, memory, how long work
+// waits for what it needs, and the network's packet size.
 func HostFacts() []string {
 	var facts []string
 	for _, name := range []string{"max_user_instances", "max_user_watches"} {
@@ -152,6 +153,16 @@ func HostFacts() []string {
 				facts = append(facts, name+": "+strings.TrimSpace(value))
 			}
 		}
+	}
+	for _, resource := range []string{"cpu", "io", "memory"} {
+		// Present where the kernel accounts for pressure.
+		if value, err := readSmall("/proc/pressure/" + resource); err == nil {
+			line, _, _ := strings.Cut(value, "\n")
+			facts = append(facts, "pressure of "+resource+": "+line)
+		}
+	}
+	if value, err := readSmall("/sys/class/net/eth0/mtu"); err == nil {
+		facts = append(facts, "MTU of eth0: "+value)
 	}
 	return facts
 }

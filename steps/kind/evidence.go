@@ -144,6 +144,9 @@ func (c *creation) explain(ctx context.Context, err error) error {
 	if !named || found.daemonGone {
 		failure = diagnose(found, err)
 	}
+	if failure.Cause == "disk-full" {
+		failure.Evidence = append(failure.Evidence, c.session.diskFacts(ctx)...)
+	}
 	if c.LogsDir != "" {
 		if logErr := c.session.keepLogs(ctx, c.LogsDir, c.MaxLogBytes); logErr != nil {
 			c.Log("could not keep all logs: %v", logErr)
