@@ -2,10 +2,10 @@ package wait
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,8 +17,8 @@ import (
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
-// applicationKind is Argo CD's Application.
-var applicationKind = schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "Application"}
+// ArgoCD waits for an Application.
+type ArgoCD struct{}
 
 // application is what a wait reads of an Argo CD Application
 // (argo-cd pkg/apis/application/v1alpha1/types.go).
@@ -39,7 +39,8 @@ type application struct {
 			Message    string      `json:"message"`
 			FinishedAt metav1.Time `json:"finishedAt"`
 			SyncResult struct {
-				Revision string `json:"revision"`
+				Revision  string   `json:"revision"`
+				Revisions []string `json:"revisions"`
 			} `json:"syncResult"`
 		} `json:"operationState"`
 		ReconciledAt metav1.Time `json:"reconciledAt"`
@@ -47,159 +48,122 @@ type application struct {
 			Type    string `json:"type"`
 			Message string `json:"message"`
 		} `json:"conditions"`
+		Resources []struct {
+			Kind   string `json:"kind"`
+			Name   string `json:"name"`
+			Health *struct {
+				Status  string `json:"status"`
+				Message string `json:"message"`
+			} `json:"health"`
+		} `json:"resources"`
 	} `json:"status"`
 }
 
-// verdict is how far an application is.
-type verdict struct {
-	live    bool
-	final   string // why it will not get there; empty: it may
-	waiting string // what is waited for
+func (ArgoCD) selection(namespace, name string) kube.Selection {
+	return kube.Selection{Kind: schema.GroupVersionKind{Group: "argoproj.io", Version: "v1alpha1", Kind: "Application"}, Namespace: namespace, Name: name}
+}
+
+func (ArgoCD) nudge(ctx context.Context, t Target, obj *unstructured.Unstructured) error {
+	return annotate(ctx, t.Client, obj.GroupVersionKind(), t.Namespace, t.Name, "argocd.argoproj.io/refresh", "normal")
+}
+
+// annotate sets an annotation of an object.
+func annotate(ctx context.Context, client *kube.Client, kind schema.GroupVersionKind, namespace, name, key, value string) error {
+	resource, err := client.Resource(kind, namespace)
+	if err != nil {
+		return err
+	}
+	patch, err := json.Marshal(map[string]any{
+		"apiVersion": kind.GroupVersion().String(), "kind": kind.Kind,
+		"metadata": map[string]any{"name": name, "annotations": map[string]string{key: value}},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = resource.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "gitops-wait"})
+	return err
+}
+
+func (ArgoCD) judge(obj *unstructured.Unstructured, contains func(revision string) (bool, error)) (verdict, error) {
+	var app application
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &app); err != nil {
+		return verdict{}, step.Infraf("reading application %s: %w", obj.GetName(), err)
+	}
+	return judge(app, contains)
+}
+
+// containing returns the first of the revisions that contains the commit.
+func containing(revisions []string, contains func(revision string) (bool, error)) (string, error) {
+	for _, revision := range revisions {
+		if revision == "" {
+			continue
+		}
+		if ok, err := contains(revision); err != nil || ok {
+			return revision, err
+		}
+	}
+	return "", nil
 }
 
 // judge tells whether the application is live at a revision that contains the
 // commit. contains answers for one revision.
 func judge(app application, contains func(revision string) (bool, error)) (verdict, error) {
 	status := app.Status
+	trouble := ""
 	for _, condition := range status.Conditions {
-		if slices.Contains([]string{"InvalidSpecError", "DeletionError"}, condition.Type) {
+		switch {
+		case slices.Contains([]string{"InvalidSpecError", "DeletionError"}, condition.Type):
 			return verdict{final: condition.Type + ": " + condition.Message}, nil
+		case strings.HasSuffix(condition.Type, "Error"):
+			trouble = condition.Type + ": " + condition.Message
 		}
 	}
-	revisions := append([]string{status.Sync.Revision}, status.Sync.Revisions...)
-	there := false
-	for _, revision := range revisions {
-		if revision == "" {
-			continue
-		}
-		ok, err := contains(revision)
-		if err != nil {
-			return verdict{}, err
-		}
-		there = there || ok
+	at, err := containing(append([]string{status.Sync.Revision}, status.Sync.Revisions...), contains)
+	if err != nil {
+		return verdict{}, err
 	}
-	if !there {
-		waiting := fmt.Sprintf("Argo CD to look at the commit (it is at %.12s)", status.Sync.Revision)
-		for _, condition := range status.Conditions {
-			if strings.HasSuffix(condition.Type, "Error") {
-				waiting += ": " + condition.Type + ": " + condition.Message
-			}
-		}
-		return verdict{waiting: waiting}, nil
+	if at == "" {
+		return verdict{trouble: trouble, waiting: fmt.Sprintf("Argo CD to look at the commit (it is at %.12s)", status.Sync.Revision)}, nil
 	}
+	v := verdict{revision: at}
 	operation := status.OperationState
 	switch {
 	case app.Operation != nil || operation.Phase == "Running" || operation.Phase == "Terminating":
-		return verdict{waiting: "the sync to end: " + operation.Message}, nil
-	case (operation.Phase == "Failed" || operation.Phase == "Error") && operation.SyncResult.Revision != "":
-		if ok, err := contains(operation.SyncResult.Revision); err != nil || ok {
-			return verdict{final: "the sync failed: " + operation.Message}, err
+		v.waiting = "the sync to end: " + operation.Message
+		return v, nil
+	case operation.Phase == "Failed" || operation.Phase == "Error":
+		failed, err := containing(append([]string{operation.SyncResult.Revision}, operation.SyncResult.Revisions...), contains)
+		if err != nil || failed != "" {
+			v.final = "the sync failed: " + operation.Message
+			return v, err
 		}
 	}
 	switch {
 	case status.Sync.Status != "Synced":
-		return verdict{waiting: "the sync (now " + status.Sync.Status + ")"}, nil
+		v.trouble, v.waiting = trouble, "the sync (now "+status.Sync.Status+")"
 	case status.ReconciledAt.Time.Before(operation.FinishedAt.Time):
-		return verdict{waiting: "Argo CD to look again after the sync"}, nil
+		v.waiting = "Argo CD to look again after the sync"
+	case status.Health.Status == "Degraded":
+		v.trouble = "the objects are degraded" + app.worst()
 	case status.Health.Status != "Healthy":
-		return verdict{waiting: "the objects to be healthy (now " + status.Health.Status + " " + status.Health.Message + ")"}, nil
+		v.waiting = "the objects to be healthy (now " + status.Health.Status + app.worst() + ")"
+	default:
+		v.live = true
 	}
-	return verdict{live: true}, nil
+	return v, nil
 }
 
-// ArgoCD says what is waited for in Argo CD.
-type ArgoCD struct {
-	Client      *kube.Client
-	Namespace   string // of the Application
-	Application string
-	// Contains tells whether a revision is the commit or comes after it.
-	Contains func(ctx context.Context, revision string) (bool, error)
-	Timeout  time.Duration
-	Logf     func(format string, args ...any)
-}
-
-// stableFor is how long an application has to stay live.
-const stableFor = 2 * time.Second
-
-// WaitArgoCD waits until the application is live at the commit: synced,
-// healthy, and so for a moment. It returns the revision that is live.
-func WaitArgoCD(ctx context.Context, a ArgoCD) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.Timeout)
-	defer cancel()
-	changed := make(chan struct{}, 1)
-	follower, err := a.Client.Follow(ctx, kube.Selection{Kind: applicationKind, Namespace: a.Namespace, Name: a.Application}, changed)
-	if err != nil {
-		return "", step.WithHint(step.Infraf("looking for Argo CD: %w", err), "Argo CD's Application must be defined in the cluster")
+// worst names an object that is not healthy.
+func (app application) worst() string {
+	if message := app.Status.Health.Message; message != "" {
+		return ": " + message
 	}
-	nudge := time.NewTicker(5 * time.Second)
-	defer nudge.Stop()
-	a.nudge(ctx)
-	last, since := "", time.Time{}
-	for {
-		v, revision, err := a.look(ctx, follower)
-		if err != nil {
-			return "", err
-		}
-		switch {
-		case v.final != "":
-			return "", step.Failedf("application %s: %s", a.Application, v.final)
-		case v.live && since.IsZero():
-			since = time.Now()
-		case v.live && time.Since(since) >= stableFor:
-			return revision, nil
-		case !v.live:
-			since = time.Time{}
-			if v.waiting != last {
-				last = v.waiting
-				a.Logf("waiting for %s", v.waiting)
+	for _, status := range []string{"Degraded", "Missing", "Progressing"} {
+		for _, r := range app.Status.Resources {
+			if r.Health != nil && r.Health.Status == status {
+				return fmt.Sprintf(": %s %s: %s", r.Kind, r.Name, strings.TrimSpace(status+" "+r.Health.Message))
 			}
 		}
-		select {
-		case <-changed:
-		case <-time.After(500 * time.Millisecond):
-		case <-nudge.C:
-			if !v.live {
-				a.nudge(ctx)
-			}
-		case <-ctx.Done():
-			return "", step.Failedf("application %s is not live after %s: waiting for %s", a.Application, a.Timeout, last)
-		}
 	}
-}
-
-func (a ArgoCD) look(ctx context.Context, follower *kube.Follower) (verdict, string, error) {
-	obj, synced, err := follower.Object()
-	switch {
-	case err != nil:
-		return verdict{waiting: "the cluster to answer: " + err.Error()}, "", nil
-	case !synced:
-		return verdict{waiting: "the cluster to answer"}, "", nil
-	case obj == nil:
-		return verdict{waiting: fmt.Sprintf("application %s/%s to be there", a.Namespace, a.Application)}, "", nil
-	}
-	app, err := readApplication(obj)
-	if err != nil {
-		return verdict{}, "", err
-	}
-	v, err := judge(app, func(revision string) (bool, error) { return a.Contains(ctx, revision) })
-	return v, app.Status.Sync.Revision, err
-}
-
-func readApplication(obj *unstructured.Unstructured) (application, error) {
-	var app application
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(obj.Object, &app); err != nil {
-		return app, step.Infraf("reading application %s: %w", obj.GetName(), err)
-	}
-	return app, nil
-}
-
-// nudge asks Argo CD to look at the repository now. Where the service account
-// may not, Argo CD's own interval decides.
-func (a ArgoCD) nudge(ctx context.Context) {
-	resource, err := a.Client.Resource(applicationKind, a.Namespace)
-	if err != nil {
-		return
-	}
-	patch := []byte(`{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}`)
-	_, _ = resource.Patch(ctx, a.Application, types.MergePatchType, patch, metav1.PatchOptions{FieldManager: "gitops-wait"})
+	return ""
 }

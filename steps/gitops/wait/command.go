@@ -3,11 +3,14 @@ package wait
 import (
 	"context"
 	"fmt"
+	"path"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/model-delivery/model-delivery/steps/forge/connect"
 	"github.com/model-delivery/model-delivery/steps/git"
 	"github.com/model-delivery/model-delivery/steps/kube"
 	"github.com/model-delivery/model-delivery/steps/seldon"
@@ -16,16 +19,19 @@ import (
 
 // waitFlags are the flags of gitops-wait.
 type waitFlags struct {
+	connect.Flags
 	controller, application, controllerNamespace string
-	repository, branch, commit                   string
+	chartVersion                                 string
+	branch, commit                               string
+	environment, model, path                     string
 	namespace, deployment                        string
 	images                                       []string
-	timeout                                      time.Duration
+	refresh                                      bool
+	timeout, patience                            time.Duration
 	kubeconfig                                   string
-	basicAuthDir, sshDir, sslCADir               string
-	tokenFile, username                          string
-	allowFile                                    bool
 }
+
+const controllers = "argocd, flux-kustomization, flux-helmrelease, objects"
 
 // Command is the step gitops-wait.
 func Command() *step.Command {
@@ -33,55 +39,66 @@ func Command() *step.Command {
 	return &step.Command{
 		Name:  "gitops-wait",
 		Short: "wait until a commit of the GitOps repository is live",
-		Long: `With controller argocd: until the Application is synced to the commit, or to a later one that contains it, and healthy. With controller
-objects, and with argocd when --deployment is given: until the SeldonDeployment serves the images that were promoted.
+		Long: `Until the Application of Argo CD, or the Kustomization or HelmRelease of Flux, is applied at the commit, or at a later one that contains
+it, and healthy. With --deployment, and with controller objects: until the SeldonDeployment serves the images that were promoted.
+What will not heal ends the wait at once, with the controller's own words: a sync that failed, a commit that reverted this one.
 
 Results: revision, seconds.`,
 		Example: "gitops-wait --controller argocd --application staging --commit SHA --repository https://example.com/ml/gitops.git",
 		Flags: func(fs *pflag.FlagSet) {
-			fs.StringVar(&f.controller, "controller", "argocd", "what applies the repository: argocd, or objects to look at the deployment alone")
-			fs.StringVar(&f.application, "application", "", "Argo CD Application to wait for")
-			fs.StringVar(&f.controllerNamespace, "controller-namespace", "argocd", "namespace of the Application")
-			fs.StringVar(&f.repository, "repository", "", "URL of the GitOps repository, to tell whether a later commit contains this one; empty: only the commit itself counts")
+			f.Register(fs)
+			fs.Lookup("repository").Usage = "URL of the GitOps repository, to tell whether a later commit contains this one; empty: only the commit itself counts"
+			fs.StringVar(&f.controller, "controller", "argocd", "what applies the repository: "+controllers+" (look at the deployment alone)")
+			fs.StringVar(&f.application, "application", "", "Application, Kustomization or HelmRelease to wait for")
+			fs.StringVar(&f.controllerNamespace, "controller-namespace", "argocd", "namespace of that")
+			fs.StringVar(&f.chartVersion, "chart-version", "", "version of the chart that a HelmRelease must have released; empty: the version has to carry the commit, as VERSION+HASH")
 			fs.StringVar(&f.branch, "branch", "main", "branch that the environment follows")
 			fs.StringVar(&f.commit, "commit", "", "full hash of the commit to wait for")
+			fs.StringVar(&f.path, "path", "", "directory in the repository that must hold what it held in the commit, {environment}/{model} for instance; empty: any later commit will do")
+			fs.StringVar(&f.environment, "environment", "", "environment, for --path")
+			fs.StringVar(&f.model, "model", "", "model, for --path")
 			fs.StringVar(&f.namespace, "namespace", "", "namespace of the deployment")
 			fs.StringVar(&f.deployment, "deployment", "", "SeldonDeployment that must serve; empty: the controller's word counts")
 			fs.StringArrayVar(&f.images, "image", nil, "image that the deployment must run, with digest; repeat for more")
+			fs.BoolVar(&f.refresh, "refresh", true, "ask the controller to look at the repository now")
 			fs.DurationVar(&f.timeout, "timeout", 10*time.Minute, "how long to wait")
+			fs.DurationVar(&f.patience, "patience", time.Minute, "how long to watch a trouble that hardly heals (a degraded object, a repository that cannot be read) before giving up")
 			fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of the environment's cluster; empty: $KUBECONFIG, ~/.kube/config or the pod's service account")
-			fs.StringVar(&f.basicAuthDir, "basic-auth-dir", "", "directory with .git-credentials, or with username and password")
-			fs.StringVar(&f.sshDir, "ssh-dir", "", "directory with a private key and known_hosts")
-			fs.StringVar(&f.sslCADir, "ssl-ca-dir", "", "directory with certificates to trust (ca-bundle.crt)")
-			fs.StringVar(&f.tokenFile, "token-file", "", "file with a token for the forge")
-			fs.StringVar(&f.username, "username", "git", "user that the token belongs to, where the forge asks for one")
-			fs.BoolVar(&f.allowFile, "allow-file", false, "let the repository be a path of this machine")
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error { return f.run(ctx, rt) },
 	}
 }
 
-func (f waitFlags) check() error {
+// which is the controller, nil for the objects alone.
+func (f *waitFlags) which() (Controller, error) {
+	var c Controller
 	switch f.controller {
 	case "argocd":
-		if f.application == "" {
-			return step.Invalidf("--application is not given")
-		}
-		if !git.IsCommit(f.commit) {
-			return step.Invalidf("--commit %q is not the full hash of a commit", f.commit)
-		}
+		c = ArgoCD{}
+	case "flux-kustomization":
+		c = Kustomization{}
+	case "flux-helmrelease":
+		c = HelmRelease{Version: f.chartVersion}
 	case "objects":
 		if f.deployment == "" || len(f.images) == 0 {
-			return step.WithHint(step.Invalidf("--deployment and --image are not given"), "controller objects looks at a SeldonDeployment and the images it runs")
+			return nil, step.WithHint(step.Invalidf("--deployment and --image are not given"), "controller objects looks at a SeldonDeployment and the images it runs")
 		}
+		return nil, nil
 	default:
-		return step.WithHint(step.Invalidf("unknown controller %q", f.controller), "argocd or objects")
+		return nil, step.WithHint(step.Invalidf("unknown controller %q", f.controller), "one of "+controllers)
 	}
-	return nil
+	if f.application == "" {
+		return nil, step.Invalidf("--application is not given")
+	}
+	if !git.IsCommit(f.commit) {
+		return nil, step.Invalidf("--commit %q is not the full hash of a commit", f.commit)
+	}
+	return c, nil
 }
 
-func (f waitFlags) run(ctx context.Context, rt *step.Runtime) error {
-	if err := f.check(); err != nil {
+func (f *waitFlags) run(ctx context.Context, rt *step.Runtime) error {
+	controller, err := f.which()
+	if err != nil {
 		return err
 	}
 	client, err := kube.NewClient(kube.Options{Kubeconfig: f.kubeconfig, UserAgent: "gitops-wait"})
@@ -90,22 +107,10 @@ func (f waitFlags) run(ctx context.Context, rt *step.Runtime) error {
 	}
 	start := time.Now()
 	revision := f.commit
-	if f.controller == "argocd" {
-		auth, err := git.AuthDirs{BasicAuth: f.basicAuthDir, SSH: f.sshDir, CA: f.sslCADir, TokenFile: f.tokenFile, Username: f.username}.Load(f.repository, rt.Redact)
-		if err != nil {
+	if controller != nil {
+		if revision, err = f.controlled(ctx, rt, client, controller); err != nil {
 			return err
 		}
-		history := git.NewHistory(f.repository, f.branch, git.Options{Auth: auth, AllowFile: f.allowFile, Redact: rt.Redact})
-		revision, err = WaitArgoCD(ctx, ArgoCD{
-			Client: client, Namespace: f.controllerNamespace, Application: f.application, Timeout: f.timeout, Logf: rt.Logf,
-			Contains: func(ctx context.Context, revision string) (bool, error) {
-				return history.Contains(ctx, f.commit, revision)
-			},
-		})
-		if err != nil {
-			return err
-		}
-		rt.Logf("application %s is live at %s", f.application, revision)
 	}
 	if f.deployment != "" {
 		left := max(f.timeout-time.Since(start), 10*time.Second)
@@ -118,4 +123,27 @@ func (f waitFlags) run(ctx context.Context, rt *step.Runtime) error {
 	rt.Results.Set("revision", revision)
 	rt.Results.Set("seconds", strconv.FormatFloat(time.Since(start).Seconds(), 'f', 1, 64))
 	return nil
+}
+
+func (f *waitFlags) controlled(ctx context.Context, rt *step.Runtime, client *kube.Client, controller Controller) (string, error) {
+	var auth git.Auth
+	if f.Repository != "" {
+		var err error
+		if auth, err = f.Auth(ctx, rt.Redact, rt.Logf); err != nil {
+			return "", err
+		}
+	}
+	where := ""
+	if f.path != "" {
+		where = path.Clean(strings.NewReplacer("{environment}", f.environment, "{model}", f.model).Replace(f.path))
+	}
+	revision, err := Wait(ctx, Target{
+		Client: client, Controller: controller, Namespace: f.controllerNamespace, Name: f.application, Commit: f.commit, Path: where,
+		History: git.NewHistory(f.Repository, f.branch, git.Options{Auth: auth, AllowFile: f.AllowFile, Redact: rt.Redact}),
+		Refresh: f.refresh, Timeout: f.timeout, Patience: f.patience, Logf: rt.Logf,
+	})
+	if err == nil {
+		rt.Logf("%s is live at %s", f.application, revision)
+	}
+	return revision, err
 }
