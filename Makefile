@@ -6,11 +6,14 @@ PLATFORM_FLAGS ?=
 DEMO_FLAGS ?=
 BENCH_FLAGS ?=
 
+# Pinned, so that what it finds changes only when this line does.
+STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: test
 test: lint test-race test-e2e ## every test; takes the local platform down again unless it was up
@@ -33,7 +36,7 @@ bench-integration: ## measure the integration test against the way of the Jenkin
 	$(GO) run ./test/bench/integration $(BENCH_FLAGS)
 
 .PHONY: test-race
-test-race:
+test-race: ## unit tests and checks of the YAML, with the race detector
 	$(GO) test -race ./...
 
 .PHONY: test-e2e
@@ -41,11 +44,12 @@ test-e2e: ## the tests on the local platform
 	$(GO) run ./test/platform run $(PLATFORM_FLAGS) -- $(GO) test -tags e2e -count 1 -p 1 -timeout 60m ./test/e2e/...
 
 .PHONY: lint
-lint: ## formatting and go vet
+lint: ## formatting, go vet and staticcheck
 	@unformatted="$$(gofmt -l $$(git ls-files '*.go'))"; \
 	if [ -n "$$unformatted" ]; then echo "not formatted:" $$unformatted "(run: make fmt)"; exit 1; fi
 	$(GO) vet ./...
 	$(GO) vet -tags e2e ./...
+	$(GO) run $(STATICCHECK) -tags e2e ./...
 
 .PHONY: fmt
 fmt: ## format the Go files

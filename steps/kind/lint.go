@@ -31,7 +31,6 @@ func (f Finding) String() string {
 type surroundings struct {
 	kubernetesVersion string
 	containerdConfig  int // version of the node's containerd configuration
-	cgroupVersion     string
 	outer             outerCluster
 	remote            bool // the daemon is on another machine
 	nodePorts         []int32

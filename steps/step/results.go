@@ -104,7 +104,7 @@ func (r *Results) writeOne(dir, name string) error {
 	if !resultName.MatchString(name) {
 		return fmt.Errorf("result name %q is not one that Tekton takes", name)
 	}
-	data := []byte{}
+	var data []byte
 	if text, ok := r.values[name].(string); ok {
 		data = []byte(strings.TrimRight(text, "\n"))
 	} else {

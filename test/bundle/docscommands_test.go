@@ -103,7 +103,7 @@ func TestFlagsInProseExist(t *testing.T) {
 	}
 }
 
-var makeTarget = regexp.MustCompile(`(?m)^([a-z_-]+):`)
+var makeTarget = regexp.MustCompile(`(?m)^([a-z0-9_-]+):`)
 
 // TestMakeTargetsOfPages: what a page makes is a target of the Makefile that it
 // is about, the repository's or a model's.

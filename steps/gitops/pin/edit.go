@@ -198,10 +198,10 @@ func removal(data []byte, lines []int, c change) (splice, error) {
 		if err != nil {
 			return splice{}, err
 		}
-		_, end, err := extent(data, at, value)
-		if err != nil {
+		if _, _, err := extent(data, at, value); err != nil {
 			return splice{}, fmt.Errorf("line %d: %w", value.Line, err)
 		}
+		var end int
 		last := i+2 == len(c.node.Content)
 		switch {
 		case c.node.Style&yaml.FlowStyle != 0 && !last:

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	//lint:ignore SA1019 the errors are of the type that this version of client-go makes
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"

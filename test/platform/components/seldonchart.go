@@ -1,6 +1,7 @@
 package components
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -87,7 +88,7 @@ func seldonChart(manifests []byte, image string) (helmChart, error) {
 		return chart, err
 	}
 	if strings.Contains(string(text), "{{") {
-		return chart, fmt.Errorf("Seldon's manifests hold {{, which a chart would take for a template")
+		return chart, errors.New("the manifests of Seldon hold {{, which a chart would take for a template")
 	}
 	templates := placeholder.ReplaceAllString(string(text), "{{ $1 }}")
 	templates = strings.ReplaceAll(templates, seldonNamespace, "{{ .Release.Namespace }}")
