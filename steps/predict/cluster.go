@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,6 +59,8 @@ func resolve(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster
 	if err != nil {
 		return nil, err
 	}
+	// A Task gives an empty one where no image is known.
+	cluster.images = slices.DeleteFunc(cluster.images, func(image string) bool { return image == "" })
 	d := &deployments{images: cluster.images}
 	inCluster := access.endpoint == "" || cluster.kubeconfig != ""
 	switch {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/model-delivery/model-delivery/steps/predict"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
+	"github.com/model-delivery/model-delivery/steps/seldonclient/modeltest"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -81,4 +82,18 @@ func execute(t *testing.T, reports string, args ...string) outcome {
 		}
 	}
 	return o
+}
+
+// TestReportsOfSeveralModels are kept apart, and inside of their directory.
+func TestReportsOfSeveralModels(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{})
+	dir := t.TempDir()
+	o := run(t, one, nil, "--endpoint", s.URL, "--report-dir", dir, "--report-name", "news/predictions", "--image", "")
+	if _, err := os.Stat(filepath.Join(dir, "news", "predictions", "report.html")); err != nil || o.code != 0 {
+		t.Errorf("exit code %d, %v: %s", o.code, err, o.stderr)
+	}
+	if o := run(t, one, nil, "--endpoint", s.URL, "--report-dir", dir, "--report-name", "../out"); o.code != 2 {
+		t.Errorf("out of the directory: exit code %d: %s", o.code, o.stderr)
+	}
 }
