@@ -22,7 +22,7 @@ func Command() *step.Command {
 	run := runCommand("seldon-predict")
 	run.Short = "check the predictions of a deployed model against a file of checks"
 	again := runCommand("run")
-	run.Subcommands = []*step.Command{again, lintCommand()}
+	run.Subcommands = []*step.Command{again, recordCommand(), lintCommand()}
 	return run
 }
 
