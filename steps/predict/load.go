@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"strings"
@@ -28,7 +27,7 @@ type loadRun struct {
 	next     atomic.Int64 // number of the next request
 	errors   atomic.Int64
 	answers  atomic.Int64
-	good     atomic.Pointer[[]byte] // an answer that was found right
+	good     atomic.Pointer[seldonclient.Answer] // one that was found right
 	stop     context.CancelFunc
 	stopped  atomic.Pointer[string]
 }
@@ -109,7 +108,7 @@ func (s *session) loop(ctx context.Context, run *loadRun, w *worker) {
 		if sent.Sub(run.start) >= run.load.Duration && run.load.Rate == 0 {
 			return
 		}
-		a, err := run.prepared.Do(ctx)
+		a, err := run.prepared.Again(ctx, run.good.Load())
 		done := time.Now()
 		if err != nil && ctx.Err() != nil {
 			return // cut off by the end, not by the model
@@ -140,15 +139,16 @@ func (run *loadRun) wrong(a *seldonclient.Answer, err error) string {
 	if err != nil {
 		return shorten(err.Error(), 200)
 	}
-	if good := run.good.Load(); good != nil && a.Code == 0 && a.Status < 300 && bytes.Equal(*good, a.Body) {
+	if a == run.good.Load() {
 		return ""
 	}
 	findings := judge(run.check, a)
 	if len(findings) > 0 {
 		return string(findings[0].Stage) + ": " + shorten(findings[0].Message, 200)
 	}
-	body := a.Body
-	run.good.Store(&body)
+	if a.Code == 0 && a.Status < 300 {
+		run.good.Store(a)
+	}
 	return ""
 }
 

@@ -88,6 +88,8 @@ type Answer struct {
 	protocol Protocol
 	method   Method
 	tree     map[string]any // of gRPC answers
+	wire     []byte         // a gRPC answer as it came
+	broken   error          // why a gRPC answer has no tree
 }
 
 // Client asks one model. It is safe for concurrent use.
@@ -159,6 +161,10 @@ func (c *Client) Do(ctx context.Context, call Call) (*Answer, error) {
 type Prepared interface {
 	// Do sends the call and returns the answer as [Client.Do] does.
 	Do(ctx context.Context) (*Answer, error)
+	// Again is Do, but for an answer that is byte for byte the known one: then
+	// known itself is returned, and nothing is read of the answer. known, which
+	// has to be a success, may be nil.
+	Again(ctx context.Context, known *Answer) (*Answer, error)
 }
 
 // Prepare builds a call once, so that sending it costs little.

@@ -1,6 +1,7 @@
 package seldonclient
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,18 +17,13 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/emptypb"
 
-	"github.com/model-delivery/model-delivery/steps/seldonclient/inferencepb"
-	"github.com/model-delivery/model-delivery/steps/seldonclient/seldonpb"
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 type grpcClient struct {
 	options Options
 	conn    *grpc.ClientConn
-	seldon  seldonpb.SeldonClient
-	v2      inferencepb.GRPCInferenceServiceClient
 	headers metadata.MD
 }
 
@@ -52,7 +48,7 @@ func newGRPC(o Options) (*grpcClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare a gRPC connection to %s: %w", o.Target.Endpoint, err)
 	}
-	c := &grpcClient{options: o, conn: conn, seldon: seldonpb.NewSeldonClient(conn), v2: inferencepb.NewGRPCInferenceServiceClient(conn), headers: metadata.MD{}}
+	c := &grpcClient{options: o, conn: conn, headers: metadata.MD{}}
 	if o.Target.Gateway != NoGateway && o.Target.Gateway != "" {
 		c.headers.Set("seldon", o.Target.Deployment)
 		c.headers.Set("namespace", o.Target.Namespace)
@@ -71,7 +67,9 @@ type invocation struct {
 	method  Method
 	headers metadata.MD
 	timeout time.Duration
-	invoke  func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error)
+	name    string // of the method, in full
+	request []byte
+	answer  func() proto.Message // an empty one
 }
 
 func (c *grpcClient) prepare(call Call) (Prepared, error) {
@@ -85,125 +83,81 @@ func (c *grpcClient) prepare(call Call) (Prepared, error) {
 			i.headers.Set(strings.ToLower(name), values...)
 		}
 	}
-	var err error
+	find := c.seldonMethod
 	if c.options.Protocol == V2 {
-		i.invoke, err = c.invokeV2(call)
-	} else {
-		i.invoke, err = c.invokeSeldon(call)
+		find = c.v2Method
 	}
-	return i, err
-}
-
-type invoker = func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error)
-
-func (c *grpcClient) invokeSeldon(call Call) (invoker, error) {
-	switch call.Method {
-	case Predict:
-		request, err := toSeldonMessage(call.Body)
-		if err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.seldon.Predict(ctx, request, opts...)
-		}, nil
-	case Feedback:
-		request, err := toFeedback(call.Body)
-		if err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.seldon.SendFeedback(ctx, request, opts...)
-		}, nil
-	case Metadata:
-		if c.options.Target.Model == "" {
-			return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-				return c.seldon.GraphMetadata(ctx, &emptypb.Empty{}, opts...)
-			}, nil
-		}
-		request := &seldonpb.SeldonModelMetadataRequest{Name: c.options.Target.Model}
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.seldon.ModelMetadata(ctx, request, opts...)
-		}, nil
+	m, err := find(call)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("protocol seldon has no method %s over gRPC", call.Method)
-}
-
-func (c *grpcClient) invokeV2(call Call) (invoker, error) {
-	target := c.options.Target
-	if target.Model == "" && call.Method != Live && call.Method != ServerMetadata {
-		return nil, fmt.Errorf("protocol v2 needs the name of the model")
+	i.name, i.answer = m.name, m.answer
+	if i.request, err = proto.Marshal(m.request); err != nil {
+		return nil, fmt.Errorf("encode the request: %w", err)
 	}
-	switch call.Method {
-	case Predict:
-		request, err := toInferRequest(call.Body, target, call.Binary)
-		if err != nil {
-			return nil, err
-		}
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.v2.ModelInfer(ctx, request, opts...)
-		}, nil
-	case Live:
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.v2.ServerLive(ctx, &inferencepb.ServerLiveRequest{}, opts...)
-		}, nil
-	case Ready:
-		request := &inferencepb.ModelReadyRequest{Name: target.Model, Version: target.Version}
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.v2.ModelReady(ctx, request, opts...)
-		}, nil
-	case Metadata:
-		request := &inferencepb.ModelMetadataRequest{Name: target.Model, Version: target.Version}
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.v2.ModelMetadata(ctx, request, opts...)
-		}, nil
-	case ServerMetadata:
-		return func(ctx context.Context, opts ...grpc.CallOption) (proto.Message, error) {
-			return c.v2.ServerMetadata(ctx, &inferencepb.ServerMetadataRequest{}, opts...)
-		}, nil
-	}
-	return nil, fmt.Errorf("protocol v2 has no method %s over gRPC", call.Method)
+	return i, nil
 }
 
 // Do makes the call.
-func (i *invocation) Do(ctx context.Context) (*Answer, error) {
+func (i *invocation) Do(ctx context.Context) (*Answer, error) { return i.Again(ctx, nil) }
+
+// Again makes the call, and does not decode an answer that is known.
+func (i *invocation) Again(ctx context.Context, known *Answer) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, i.timeout)
 	defer cancel()
 	if len(i.headers) > 0 {
 		ctx = metadata.NewOutgoingContext(ctx, i.headers)
 	}
 	var header metadata.MD
+	var wire []byte
 	start := time.Now()
-	message, err := i.invoke(ctx, grpc.Header(&header))
-	a := &Answer{
-		Status: http.StatusOK, Header: http.Header{}, Latency: time.Since(start),
-		protocol: i.client.options.Protocol, method: i.method,
+	err := i.client.conn.Invoke(ctx, i.name, i.request, &wire, grpc.Header(&header), grpc.ForceCodecV2(wireCodec{}))
+	latency := time.Since(start)
+	if err == nil && known != nil && known.Code == codes.OK && known.wire != nil && bytes.Equal(wire, known.wire) {
+		return known, nil
 	}
+	a := &Answer{Status: http.StatusOK, Header: http.Header{}, Latency: latency, protocol: i.client.options.Protocol, method: i.method, wire: wire}
 	if err != nil {
 		if failure := i.transportError(ctx, err); failure != nil {
 			return nil, failure
 		}
-		s, _ := status.FromError(err)
-		a.Code, a.Status, a.Body = s.Code(), httpStatus(s.Code()), []byte(s.Message())
-		a.tree = map[string]any{"error": s.Message()}
-		if a.protocol == Seldon {
-			a.tree = map[string]any{"status": map[string]any{"status": "FAILURE", "code": float64(a.Status), "info": s.Message(), "reason": s.Code().String()}}
-		}
+		a.refused(err)
 		return a, nil
 	}
 	for name, values := range header {
 		a.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	if a.tree, err = fromMessage(message); err != nil {
-		// The tree cannot be made, so the body is what is judged.
-		return nil, &TransportError{Kind: KindOther, Err: fmt.Errorf("the answer is malformed: %w", err)}
-	}
+	a.decode(i.answer())
 	if i.method == Ready || i.method == Live {
 		if ready, _ := either(a.tree, "ready", "live").(bool); !ready {
 			a.Status = http.StatusServiceUnavailable
 		}
 	}
-	a.Body = value.Append(nil, a.tree)
 	return a, nil
+}
+
+// refused fills in an answer that is an error.
+func (a *Answer) refused(err error) {
+	s, _ := status.FromError(err)
+	a.Code, a.Status, a.Body = s.Code(), httpStatus(s.Code()), []byte(s.Message())
+	a.tree = map[string]any{"error": s.Message()}
+	if a.protocol == Seldon {
+		a.tree = map[string]any{"status": map[string]any{"status": "FAILURE", "code": float64(a.Status), "info": s.Message(), "reason": s.Code().String()}}
+	}
+}
+
+// decode fills in the JSON form of what came.
+func (a *Answer) decode(into proto.Message) {
+	err := proto.Unmarshal(a.wire, into)
+	if err == nil {
+		a.tree, err = fromMessage(into)
+	}
+	if err != nil {
+		a.broken = schemaErrorf("the answer is malformed: %s", strings.ReplaceAll(err.Error(), "\u00a0", " "))
+		a.Body = a.wire
+		return
+	}
+	a.Body = value.Append(nil, a.tree)
 }
 
 // transportError tells a call that got no answer from one that was answered

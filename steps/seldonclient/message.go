@@ -67,7 +67,10 @@ func (f *Failure) String() string {
 // Tree is the answer's body as JSON. What is not JSON is a [*SchemaError] that
 // says what it is instead.
 func (a *Answer) Tree() (any, error) {
-	if a.tree != nil {
+	switch {
+	case a.broken != nil:
+		return nil, a.broken
+	case a.tree != nil:
 		return a.tree, nil
 	}
 	body := a.Body
