@@ -31,12 +31,37 @@ func (r *Report) HTML() (string, error) {
 	var out strings.Builder
 	data := struct {
 		Report *Report
+		Shown  []Check
 		Style  template.CSS
-	}{r, template.CSS(style)}
+	}{r, r.shown(), template.CSS(style)}
 	if err := tmpl.Execute(&out, data); err != nil {
 		return "", fmt.Errorf("write the page: %w", err)
 	}
 	return out.String(), nil
+}
+
+// maxShown is how many checks a page holds; report.json has all of them.
+const maxShown = 1000
+
+// shown are the checks on the page: the first, but failed ones before others.
+func (r *Report) shown() []Check {
+	left := maxShown
+	for i := range r.Checks {
+		if r.Checks[i].bad() {
+			left--
+		}
+	}
+	var out []Check
+	for i := range r.Checks {
+		bad := r.Checks[i].bad()
+		if !bad {
+			left--
+		}
+		if (bad || left >= 0) && len(out) < maxShown {
+			out = append(out, r.Checks[i])
+		}
+	}
+	return out
 }
 
 func stageClass(s Stage) string {
