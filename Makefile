@@ -54,3 +54,7 @@ lint: ## formatting, go vet and staticcheck
 .PHONY: fmt
 fmt: ## format the Go files
 	gofmt -w $$(git ls-files '*.go')
+
+.PHONY: bench-predict
+bench-predict: ## measure seldon-predict against vegeta, ghz and a loop in Python
+	$(GO) run ./test/bench/predict $(BENCH_FLAGS)
