@@ -95,7 +95,11 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 		return step.Infra(err)
 	}
 	d.addLogs(ctx, access, done, rt.Redact.String)
-	return conclude(rt, done, reports)
+	failed := conclude(rt, done, reports)
+	if failed == nil && err != nil {
+		failed = step.Infraf("the run was ended: %w", context.Cause(ctx))
+	}
+	return failed
 }
 
 // notThere reports that no check was run, since the deployment did not come up.

@@ -53,7 +53,7 @@ func (r *runner) compare(ctx context.Context, s *session, c *checks.Check, out *
 			cmp.ask(ctx, s, base, c, q, inputs, out)
 			return cmp.broken < maxBroken
 		})
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: fmt.Sprintf("%s: %v", d.File.Path, err)})
 		}
 	} else {

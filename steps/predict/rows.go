@@ -233,7 +233,7 @@ func (s *session) dataset(ctx context.Context, c *checks.Check, out *report.Chec
 	if score.broken >= maxBroken {
 		out.Findings = append(out.Findings, report.Finding{Stage: out.Findings[0].Stage, Message: fmt.Sprintf("given up after %d requests without a usable answer", score.broken)})
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: fmt.Sprintf("%s: %v", c.Dataset.File.Path, err)})
 	}
 }

@@ -185,7 +185,7 @@ func describe(c *checks.Check) string {
 func (r *runner) one(ctx context.Context, s *session, c *checks.Check, out *report.Check) {
 	start := time.Now()
 	if err := ctx.Err(); err != nil {
-		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "not run: the time for all checks is over"})
+		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "not run: " + context.Cause(ctx).Error()})
 	} else {
 		switch c.Kind() {
 		case "request":
@@ -198,6 +198,9 @@ func (r *runner) one(ctx context.Context, s *session, c *checks.Check, out *repo
 			s.contract(ctx, c, out)
 		case "compare":
 			r.compare(ctx, s, c, out)
+		}
+		if ctx.Err() != nil && c.Kind() != "request" && out.Outcome != report.Skipped {
+			out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "not finished: " + context.Cause(ctx).Error()})
 		}
 	}
 	out.Seconds = time.Since(start).Seconds()
