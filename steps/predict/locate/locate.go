@@ -6,7 +6,6 @@ package locate
 
 import (
 	"context"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -182,24 +181,6 @@ func (f *Found) predictor(ctx context.Context, c *kube.Client, o Options, p seld
 	return out, f.forward(ctx, c, o, service, ports, max(rest, 0), grpc, &out)
 }
 
-type servicePort struct {
-	name   string
-	number int
-	target any // a number or a name; nil: the same number
-}
-
-func servicePorts(service *unstructured.Unstructured) []servicePort {
-	list, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports")
-	var out []servicePort
-	for _, item := range list {
-		port, _ := item.(map[string]any)
-		name, _ := port["name"].(string)
-		number, _ := port["port"].(int64)
-		out = append(out, servicePort{name: name, number: int(number), target: port["targetPort"]})
-	}
-	return out
-}
-
 // forward replaces the addresses by local ones that lead to a pod.
 func (f *Found) forward(ctx context.Context, c *kube.Client, o Options, service *unstructured.Unstructured, ports []servicePort, rest, grpc int, out *Predictor) error {
 	pod, err := readyPod(ctx, c, o.Namespace, service)
@@ -223,96 +204,4 @@ func (f *Found) forward(ctx context.Context, c *kube.Client, o Options, service 
 	}
 	o.Log("predictor %s: port %d of pod %s is forwarded to %s", out.Name, wanted[0], pod.GetName(), out.REST)
 	return nil
-}
-
-// podPort is the port of a pod that a Service's port leads to.
-func podPort(pod *unstructured.Unstructured, port servicePort) int {
-	switch target := port.target.(type) {
-	case int64:
-		if target > 0 {
-			return int(target)
-		}
-	case string:
-		containers, _, _ := unstructured.NestedSlice(pod.Object, "spec", "containers")
-		for _, item := range containers {
-			container, _ := item.(map[string]any)
-			list, _ := container["ports"].([]any)
-			for _, entry := range list {
-				declared, _ := entry.(map[string]any)
-				if number, ok := declared["containerPort"].(int64); ok && declared["name"] == target {
-					return int(number)
-				}
-			}
-		}
-		if number, err := strconv.Atoi(target); err == nil {
-			return number
-		}
-	}
-	return port.number
-}
-
-// readyPod picks a pod behind a Service.
-func readyPod(ctx context.Context, c *kube.Client, namespace string, service *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	selector, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector")
-	if len(selector) == 0 {
-		return nil, step.Infraf("Service %s/%s selects no pods", namespace, service.GetName())
-	}
-	list, err := c.Dynamic.Resource(podResource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: metav1.FormatLabelSelector(&metav1.LabelSelector{MatchLabels: selector})})
-	if err != nil {
-		return nil, step.Infraf("list the pods behind Service %s/%s: %w", namespace, service.GetName(), err)
-	}
-	for i := range list.Items {
-		if pod := &list.Items[i]; pod.GetDeletionTimestamp() == nil && isReady(pod) {
-			return pod, nil
-		}
-	}
-	return nil, step.Infraf("none of the %d pods behind Service %s/%s is ready", len(list.Items), namespace, service.GetName())
-}
-
-func isReady(pod *unstructured.Unstructured) bool {
-	conditions, _, _ := unstructured.NestedSlice(pod.Object, "status", "conditions")
-	for _, item := range conditions {
-		if c, ok := item.(map[string]any); ok && c["type"] == "Ready" {
-			return c["status"] == "True"
-		}
-	}
-	return false
-}
-
-// ContainerLog is the end of a container's log.
-type ContainerLog struct{ Pod, Container, Text string }
-
-// Logs returns the ends of the logs of the model's containers: those that the
-// predictors name, of every pod of the SeldonDeployment, at most eight.
-func Logs(ctx context.Context, c *kube.Client, namespace, name string, lines int) []ContainerLog {
-	if c == nil || c.Logs == nil {
-		return nil
-	}
-	if namespace == "" {
-		namespace = c.Namespace
-	}
-	list, err := c.Dynamic.Resource(podResource).Namespace(namespace).List(ctx, metav1.ListOptions{LabelSelector: "seldon-deployment-id=" + name})
-	if err != nil {
-		return nil
-	}
-	var out []ContainerLog
-	for i := range list.Items {
-		pod := &list.Items[i]
-		containers, _, _ := unstructured.NestedSlice(pod.Object, "spec", "containers")
-		for _, item := range containers {
-			container, _ := item.(map[string]any)
-			label, _ := container["name"].(string)
-			if label == "" || len(out) == 8 {
-				continue
-			}
-			text, err := c.Logs.Tail(ctx, namespace, pod.GetName(), label, lines, false)
-			if err != nil {
-				text = fmt.Sprintf("(cannot be read: %v)", err)
-			}
-			if strings.TrimSpace(text) != "" {
-				out = append(out, ContainerLog{Pod: pod.GetName(), Container: label, Text: text})
-			}
-		}
-	}
-	return out
 }

@@ -1,0 +1,247 @@
+package predict
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/predict/match"
+	"github.com/model-delivery/model-delivery/steps/predict/report"
+	"github.com/model-delivery/model-delivery/steps/seldonclient"
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
+)
+
+// payload compares the payload, with columns in any order where both sides
+// name them.
+func (j *judgement) payload(m *seldonclient.Message, want *checks.Payload) {
+	got := m.Value
+	if m.Kind == "outputs" && len(m.Outputs) != 1 {
+		j.schema("the answer has %d outputs; expect them by name, under outputs", len(m.Outputs))
+		return
+	}
+	if want.Names != nil {
+		var err error
+		if got, err = reorder(got, m.Names, want.Names); err != nil {
+			j.add(report.Finding{Stage: report.Schema, Message: err.Error(), Where: "data.names", Expected: fmt.Sprintf("%q", want.Names), Got: fmt.Sprintf("%q", m.Names)})
+			return
+		}
+	}
+	j.compare(want.Pattern, got, payloadPath(m.Kind))
+}
+
+func payloadPath(kind string) string {
+	switch kind {
+	case "ndarray", "tensor", "tftensor":
+		return "data." + kind
+	case "outputs":
+		return "outputs[0].data"
+	}
+	return kind
+}
+
+// reorder puts an answer's columns into the order in which they were expected.
+func reorder(v any, names, wanted []string) (any, error) {
+	if slices.Equal(names, wanted) {
+		return v, nil
+	}
+	if !slices.Equal(sorted(names), sorted(wanted)) {
+		return nil, fmt.Errorf("the answer's names are not those expected")
+	}
+	from := make([]int, len(wanted))
+	for i, name := range wanted {
+		from[i] = slices.Index(names, name)
+	}
+	return permute(v, from), nil
+}
+
+// permute reorders the innermost arrays of that many elements.
+func permute(v any, from []int) any {
+	list, ok := v.([]any)
+	if !ok {
+		return v
+	}
+	if len(list) > 0 {
+		if _, nested := list[0].([]any); nested {
+			out := make([]any, len(list))
+			for i, item := range list {
+				out[i] = permute(item, from)
+			}
+			return out
+		}
+	}
+	if len(list) != len(from) {
+		return v
+	}
+	out := make([]any, len(list))
+	for i, at := range from {
+		out[i] = list[at]
+	}
+	return out
+}
+
+// compare compares and adds a finding that says where and how many differ.
+func (j *judgement) compare(p match.Pattern, got any, path string) {
+	d := p.Compare(got, j.check.Tolerance)
+	if d == nil {
+		return
+	}
+	f := report.Finding{Stage: report.Value, Where: path + d.Path, Expected: d.Expected, Got: d.Got, Count: d.Count, Total: d.Total}
+	if d.Structural {
+		f.Stage = report.Schema
+	}
+	f.Message = fmt.Sprintf("expected %s at %s, got %s", d.Expected, f.Where, d.Got)
+	if d.Total > 1 {
+		f.Message += fmt.Sprintf("; %d of %d differ", d.Count, d.Total)
+	}
+	if d.Largest > 0 {
+		f.Message += fmt.Sprintf(", by at most %.3g", d.Largest)
+	}
+	j.add(f)
+}
+
+// output compares one output of V2, whose data may be expected flat or nested.
+func (j *judgement) output(m *seldonclient.Message, o checks.Output) {
+	i := slices.IndexFunc(m.Outputs, func(t seldonclient.Tensor) bool { return t.Name == o.Name })
+	if i < 0 {
+		j.schema("there is no output %q", o.Name)
+		return
+	}
+	t := m.Outputs[i]
+	where := fmt.Sprintf("outputs[%q]", o.Name)
+	if o.Datatype != "" && t.Datatype != o.Datatype {
+		j.add(report.Finding{Stage: report.Schema, Message: "another datatype", Where: where + ".datatype", Expected: o.Datatype, Got: t.Datatype})
+	}
+	if o.Shape != nil && !shapeFits(o.Shape, t.Shape) {
+		j.add(report.Finding{Stage: report.Schema, Message: fmt.Sprintf("%s has shape %v, expected %v", where, t.Shape, o.Shape), Where: where + ".shape", Expected: fmt.Sprint(o.Shape), Got: fmt.Sprint(t.Shape)})
+	}
+	if o.Data == nil {
+		return
+	}
+	got := t.Value
+	if list, ok := o.Data.Value().([]any); ok && len(t.Shape) > 1 && (len(list) == 0 || !isArray(list[0])) {
+		got = seldonclient.Flatten(got)
+	}
+	j.compare(*o.Data, got, where+".data")
+}
+
+func isArray(v any) bool {
+	_, ok := v.([]any)
+	return ok
+}
+
+func shapeFits(want, got []int) bool {
+	if len(want) != len(got) {
+		return false
+	}
+	for i := range want {
+		if want[i] >= 0 && want[i] != got[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// shapeAndRange looks at shape, finiteness, range, sums, classes and texts.
+func (j *judgement) shapeAndRange(m *seldonclient.Message) {
+	e := &j.check.Expect
+	if e.Shape != nil {
+		shape, err := seldonclient.ShapeOf(m.Value)
+		if err != nil {
+			j.schema("the answer has no shape: %v", err)
+		} else if !shapeFits(e.Shape, shape) {
+			j.add(report.Finding{Stage: report.Schema, Message: fmt.Sprintf("the answer has shape %v, expected %v", shape, e.Shape), Expected: fmt.Sprint(e.Shape), Got: fmt.Sprint(shape)})
+		}
+	}
+	if e.Finite || e.Range != nil {
+		j.numbers(m, e)
+	}
+	if e.RowSum != nil {
+		j.rowSums(m, *e.RowSum)
+	}
+	if e.Class != nil {
+		j.classes(m, *e.Class)
+	}
+	if e.Matches != nil {
+		for i, v := range payloadValues(m) {
+			if d := e.Matches.Compare(v, j.check.Tolerance); d != nil {
+				j.add(report.Finding{Stage: report.Value, Message: fmt.Sprintf("expected %s, got %s (value %d)", d.Expected, d.Got, i), Expected: d.Expected, Got: d.Got})
+				return
+			}
+		}
+	}
+}
+
+// payloadValues are all values of the answer's payload.
+func payloadValues(m *seldonclient.Message) []any {
+	if m.Kind != "outputs" {
+		return seldonclient.Flatten(m.Value)
+	}
+	var out []any
+	for _, t := range m.Outputs {
+		out = append(out, seldonclient.Flatten(t.Value)...)
+	}
+	return out
+}
+
+func (j *judgement) numbers(m *seldonclient.Message, e *checks.Expect) {
+	values := payloadValues(m)
+	for _, rule := range []struct {
+		what  string
+		holds func(float64) bool
+	}{
+		{"a finite number", func(f float64) bool { return !e.Finite || !(math.IsNaN(f) || math.IsInf(f, 0)) }},
+		{"in range", func(f float64) bool { return e.Range.Holds(f) }},
+	} {
+		what := rule.what
+		count, first := 0, -1
+		for i, v := range values {
+			f, ok := value.Float(v)
+			if !ok || !rule.holds(f) {
+				if count++; first < 0 {
+					first = i
+				}
+			}
+		}
+		if count == 0 {
+			continue
+		}
+		if what == "in range" {
+			what = rangeText(e.Range)
+		}
+		j.add(report.Finding{
+			Stage: report.Value, Message: fmt.Sprintf("value %d is %s, expected %s; %d of %d differ", first, value.String(values[first], 60), what, count, len(values)),
+			Expected: what, Got: value.String(values[first], 60), Count: count, Total: len(values),
+		})
+	}
+}
+
+// sumSlack is how far rounding may bring a sum of probabilities from 1 when no
+// tolerance is given.
+const sumSlack = 1e-6
+
+func (j *judgement) rowSums(m *seldonclient.Message, want float64) {
+	rows, err := rowsOf(m, "")
+	if err != nil {
+		j.schema("%v", err)
+		return
+	}
+	if len(rows) > 0 && !isArray(rows[0]) {
+		rows = []any{rows}
+	}
+	slack := max(j.check.Tolerance.Absolute, j.check.Tolerance.Relative*math.Abs(want), sumSlack)
+	for i, row := range rows {
+		sum := 0.0
+		for _, v := range seldonclient.Flatten(row) {
+			f, ok := value.Float(v)
+			if !ok {
+				f = math.NaN()
+			}
+			sum += f
+		}
+		if !(math.Abs(sum-want) <= slack) {
+			j.add(report.Finding{Stage: report.Value, Message: fmt.Sprintf("row %d sums to %v, expected %v", i, sum, want), Expected: fmt.Sprint(want), Got: fmt.Sprint(sum)})
+			return
+		}
+	}
+}
