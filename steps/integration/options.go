@@ -48,6 +48,7 @@ type Options struct {
 	DockerLog     string // the daemon's log, kept with the others; may be empty
 	DockerExit    string // file that is written when the daemon ends; may be empty
 	DockerTimeout time.Duration
+	DockerSidecar bool // a daemon at a unix socket ends after this step and takes the cluster with it, which is not removed before
 
 	ReportDir   string // gets a directory of the model's name, with - for _, for logs and reports; empty: none are kept
 	MaxLogBytes int64

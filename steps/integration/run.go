@@ -53,6 +53,7 @@ type run struct {
 	out     io.Writer
 	journal journal
 	deploy  model.Deployment
+	sidecar bool // the daemon's
 }
 
 // Run proves the model. Its error says only that the run could not begin; what
@@ -76,6 +77,7 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 	if err != nil {
 		return Outcome{}, err
 	}
+	r.sidecar = o.DockerSidecar && strings.HasPrefix(endpoint.Host, "unix://")
 	machine := endpoint.Machine()
 	if strings.Contains(machine, ":") {
 		machine = "[" + machine + "]"
@@ -183,7 +185,11 @@ func (r *run) cleanUp(ctx context.Context) bool {
 	if r.paths.report != "" && cluster.code == 0 {
 		ok = r.keepLogs(ctx, stopped) || stopped
 	}
-	if !r.Keep {
+	switch {
+	case r.Keep:
+	case r.sidecar:
+		fmt.Fprintf(r.out, "cluster %s goes with the sidecar\n", r.Name)
+	default:
 		ok = r.execute(ctx, "delete", r.steps.KindCluster(), "delete", "--name", r.Name, "--kubeconfig", r.paths.kubeconfig) && ok
 	}
 	r.keepDockerLog()

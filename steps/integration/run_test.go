@@ -95,7 +95,7 @@ func (s *stand) steps() integration.Steps {
 	attempts := cmp.Or(s.attempts, "1")
 	kind := func() *step.Command {
 		return &step.Command{Name: "kind-cluster", Short: "stands in", Subcommands: []*step.Command{
-			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig", "prefetch", "ca-dir", "logs-dir", "max-log-bytes"}, map[string]string{"node-image": "node@" + digest, "attempts": attempts}),
+			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig", "prefetch", "ca-dir", "early-kubeconfig", "logs-dir", "max-log-bytes"}, map[string]string{"node-image": "node@" + digest, "attempts": attempts}),
 			s.command("kind-cluster load", []string{"name", "image", "wait"}, nil),
 			s.command("kind-cluster logs", []string{"name", "output-dir", "max-size"}, nil),
 			s.command("kind-cluster delete", []string{"name", "kubeconfig"}, nil),
@@ -299,6 +299,21 @@ func TestModelWithNothingButAMakefile(t *testing.T) {
 	code, _, output := run(t, t.Context(), s, "--repository-dir", dir, "--strategy", "none", "--name", "mine")
 	if code != 0 || !strings.Contains(output, "[setup] set up in mine") || strings.Contains(strings.Join(s.called(), " "), "seldon") {
 		t.Errorf("exit code %d, %q\n%s", code, s.called(), output)
+	}
+}
+
+// A cluster of a sidecar's daemon goes with it; one of a daemon elsewhere does not.
+func TestSidecarTakesTheCluster(t *testing.T) {
+	t.Parallel()
+	for host, removed := range map[string]bool{"unix:///dind/docker.sock": false, "tcp://docker.example.org:2375": true} {
+		s := &stand{}
+		code, results, output := run(t, t.Context(), s, "--repository-dir", newModel(t), "--docker-sidecar", "--docker-host", host)
+		if code != 0 || results["cleanup"] != "success" || slices.Contains(s.called(), "kind-cluster delete") != removed {
+			t.Errorf("%s: exit code %d, results %v\n%s", host, code, results, output)
+		}
+		if removed != strings.Contains(output, "http://docker.example.org:30188/seldon/") {
+			t.Errorf("%s: the tests were told another endpoint:\n%s", host, output)
+		}
 	}
 }
 

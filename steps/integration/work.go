@@ -3,6 +3,8 @@ package integration
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -54,9 +56,12 @@ func (r *run) prepare(ctx context.Context, images func() []string) bool {
 	built := later(func() bool { return or(r.build(ctx)) })
 	up := later(func() bool { return or(r.cluster(ctx, images())) })
 	loaded := later(func() bool { return built() && or(r.load(ctx, up)) })
-	ready := later(func() bool { return up() && or(r.setup(ctx)) })
-	loadedOK, readyOK := loaded(), ready()
-	return built() && up() && loadedOK && readyOK
+	ready := later(func() bool { return or(r.setup(ctx, up)) })
+	ok := true
+	for _, wait := range []func() bool{built, up, loaded, ready} {
+		ok = wait() && ok // none may go on beyond this
+	}
+	return ok
 }
 
 // later begins do at once and returns a function that waits for what comes of it.
@@ -77,7 +82,7 @@ func (r *run) cluster(ctx context.Context, prefetch []string) bool {
 	if r.paths.report != "" {
 		args = append(args, "--logs-dir", r.kindLogs(), "--max-log-bytes", strconv.FormatInt(r.MaxLogBytes, 10))
 	}
-	args = append(args, "--name", r.Name, "--kubeconfig", r.paths.kubeconfig)
+	args = append(args, "--name", r.Name, "--kubeconfig", r.paths.kubeconfig, "--early-kubeconfig", r.earlyKubeconfig())
 	return r.execute(ctx, "cluster", r.steps.KindCluster(), args...)
 }
 
@@ -98,26 +103,68 @@ func (r *run) load(ctx context.Context, up func() bool) bool {
 	if !up() {
 		return false
 	}
-	if r.journal.result("cluster", "attempts") != "1" {
+	if r.attempts() != 1 {
 		loaded = r.execute(ctx, "load", r.steps.KindCluster(), args...)
 	}
 	return loaded
 }
 
-// setup installs what the model needs: by set-up files, else by its Makefile's
-// target kind_setup, as models that come from Jenkins have it.
-func (r *run) setup(ctx context.Context) bool {
+// setup installs what the model needs: by set-up files, which begins once the
+// API server takes objects, else by the Makefile's target kind_setup, as models
+// that come from Jenkins have it.
+func (r *run) setup(ctx context.Context, up func() bool) bool {
 	if len(r.paths.setup) == 0 {
+		if !up() {
+			return false
+		}
 		if !r.hasTarget(ctx, "kind_setup") {
 			return true
 		}
 		return r.make(ctx, "setup", "kind_setup")
 	}
-	return r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs()...)
+	kubeconfig, ok := r.awaitAccess(ctx, up)
+	if !ok {
+		return false
+	}
+	installed := r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(kubeconfig)...)
+	if !up() {
+		return false
+	}
+	if r.attempts() != 1 {
+		installed = r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(r.paths.kubeconfig)...)
+	}
+	return installed
 }
 
-func (r *run) setupArgs(more ...string) []string {
-	args := append([]string{"--kubeconfig", r.paths.kubeconfig}, more...)
+func (r *run) earlyKubeconfig() string { return filepath.Join(r.paths.state, "early-kubeconfig") }
+
+// attempts is how many it took to make the cluster, once it is up.
+func (r *run) attempts() int {
+	n, _ := strconv.Atoi(r.journal.result("cluster", "attempts"))
+	return n
+}
+
+// awaitAccess waits until the cluster takes objects and returns the kubeconfig
+// to use. It is false when the cluster fails before, or ctx ends.
+func (r *run) awaitAccess(ctx context.Context, up func() bool) (kubeconfig string, ok bool) {
+	result := make(chan bool, 1)
+	go func() { result <- up() }()
+	for {
+		if _, err := os.Stat(r.earlyKubeconfig()); err == nil {
+			return r.earlyKubeconfig(), true
+		}
+		select {
+		case <-ctx.Done():
+			return "", false
+		case ok := <-result:
+			return r.paths.kubeconfig, ok
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func (r *run) setupArgs(kubeconfig string, more ...string) []string {
+	args := append([]string{"--kubeconfig", kubeconfig}, more...)
 	for _, file := range r.paths.setup {
 		args = append(args, "--file", file)
 	}
@@ -132,7 +179,7 @@ func (r *run) setupImages(ctx context.Context) []string {
 	}
 	ctx, cancel := context.WithTimeout(ctx, previewTimeout)
 	defer cancel()
-	return r.preview(ctx, r.steps.ClusterSetup(), r.setupArgs("--dry-run")...)
+	return r.preview(ctx, r.steps.ClusterSetup(), r.setupArgs(r.paths.kubeconfig, "--dry-run")...)
 }
 
 // previewTimeout bounds what the cluster waits for at most: charts come from afar.

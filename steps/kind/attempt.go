@@ -17,6 +17,7 @@ func (c *creation) attempt(ctx context.Context) error {
 	defer stopLoading()
 	c.booted, c.settled = make(chan struct{}), make(chan struct{})
 	c.loaded = c.startLoading(loadCtx)
+	go c.publishEarly(loadCtx)
 	err := c.provision(ctx)
 	if err == nil {
 		err = c.becomeReady(ctx)

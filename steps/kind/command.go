@@ -94,6 +94,7 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.config, "config", "", "a kind configuration file, v1alpha4 or v1alpha3 (default: one node)")
 	fs.StringVar(&f.options.NodeImage, "node-image", "", "the image of every node, best with a digest (default: that of the configuration, else of kind's library)")
 	fs.StringVar(&f.options.Kubeconfig, "kubeconfig", "", "the file that gets the cluster's credentials (default: KUBECONFIG, else ~/.kube/config)")
+	fs.StringVar(&f.options.EarlyKubeconfig, "early-kubeconfig", "", "a file that gets the credentials as soon as the API server takes objects, before the cluster is ready")
 	fs.DurationVar(&f.options.Timeout, "timeout", DefaultTimeout, "how long everything may take until the cluster is ready")
 	fs.DurationVar(&f.dockerTimeout, "docker-timeout", docker.DefaultTimeout, "how much of it waiting for the daemon may take")
 	fs.IntVar(&f.options.Retries, "retries", 1, "how often a failure that is known to pass is tried again")

@@ -70,6 +70,10 @@ type Options struct {
 	// Kubeconfig is the file that gets the cluster's credentials, mode 0600.
 	// A file that holds other clusters keeps them. Empty: no file is written.
 	Kubeconfig string
+	// EarlyKubeconfig is a file that gets the credentials as soon as the API
+	// server takes objects, while the cluster is still becoming ready. It is
+	// of no use when Create fails or needs another attempt.
+	EarlyKubeconfig string
 	// Timeout bounds everything, from the daemon's readiness to the
 	// cluster's. DefaultTimeout when zero.
 	Timeout time.Duration

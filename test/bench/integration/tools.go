@@ -63,6 +63,12 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 	}
+	// A node of a cluster has the images of steps and sidecars already.
+	for _, image := range []string{state.DindImage, state.Value("builder", "model-builder")} {
+		if _, err := b.docker(ctx, "pull", "--quiet", image); err != nil {
+			return err
+		}
+	}
 	// The user of the steps reads all of it.
 	return os.Chmod(b.tools, 0o755)
 }

@@ -1,0 +1,124 @@
+//go:build e2e
+
+package integration
+
+import (
+	"maps"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Places in a run at which something happens to it, by what the step says.
+const (
+	atDocker  = "[docker] started"
+	atBoot    = "kind: Preparing nodes"
+	atKubeadm = "kind: Starting control-plane"
+	atReady   = "waiting for nodes, DNS"
+	atTests   = "the tests run"
+)
+
+// cancel stops a run as `tkn taskrun cancel` does.
+func (r *taskRun) cancel() {
+	r.t.Helper()
+	patch := []byte(`[{"op": "add", "path": "/spec/status", "value": "TaskRunCancelled"}]`)
+	if _, err := runs.TektonV1().TaskRuns(namespace).Patch(r.t.Context(), r.name, types.JSONPatchType, patch, metav1.PatchOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// Whatever happens to a run, its pod ends, and nothing of it stays on the node.
+func TestNothingLeft(t *testing.T) {
+	before := traces(t)
+	for _, tc := range []struct {
+		name, task string
+		at         string // "" at once
+		happens    func(*taskRun)
+		timeout    time.Duration // of the TaskRun
+		keepsPod   bool          // the pod is there afterwards, ended
+		phase      string        // result failed-phase, where there are results
+	}{
+		{name: "cancelled before docker", at: atDocker, happens: (*taskRun).cancel},
+		{name: "cancelled in boot", at: atBoot, happens: (*taskRun).cancel},
+		{name: "cancelled in kubeadm", at: atKubeadm, happens: (*taskRun).cancel},
+		{name: "cancelled in readiness", at: atReady, happens: (*taskRun).cancel},
+		{name: "cancelled in tests", at: atTests, happens: (*taskRun).cancel},
+		{name: "timed out", timeout: 25 * time.Second},
+		{name: "step killed in kubeadm", at: atKubeadm, happens: func(r *taskRun) { r.kill("^/tools/kind-integration run") }, keepsPod: true},
+		{name: "step killed in tests", at: atTests, happens: func(r *taskRun) { r.kill("^/tools/kind-integration run") }, keepsPod: true},
+		{name: "dockerd killed in kubeadm", at: atKubeadm, happens: func(r *taskRun) { r.kill("^dockerd --host") }, keepsPod: true, phase: "cluster"},
+		{name: "dockerd killed in tests", at: atTests, happens: func(r *taskRun) { r.kill("^dockerd --host") }, keepsPod: true, phase: "test"},
+		{name: "disk full", task: smallTask, keepsPod: true, phase: "cluster"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if tc.task == "" {
+				tc.task = taskName
+			}
+			if tc.timeout == 0 {
+				tc.timeout = 10 * time.Minute
+			}
+			r := begin(t, tc.task, 20, 7, tc.timeout)
+			if tc.at != "" {
+				r.says(tc.at)
+			}
+			if tc.happens != nil {
+				tc.happens(r)
+			}
+			since := time.Now()
+			run := r.ended(5 * time.Minute)
+			t.Logf("ended after %s: %s", time.Since(since).Round(time.Second), run.Status.GetCondition("Succeeded").GetReason())
+			if run.IsSuccessful() {
+				t.Error("the run succeeded")
+			}
+			if tc.phase != "" {
+				results := map[string]string{}
+				for _, result := range run.Status.Results {
+					results[result.Name] = result.Value.StringVal
+				}
+				if log := r.log(); results["failed-phase"] != tc.phase || (tc.phase == "cluster" && !strings.Contains(log, "hint: ")) {
+					t.Errorf("results %v\n%s", results, log)
+				}
+			}
+			if tc.keepsPod {
+				// Its sidecar ends with it; what remains is an ended pod, to read its logs.
+				r.until("the pod to end", 2*time.Minute, func() bool {
+					pod, err := api.CoreV1().Pods(namespace).Get(t.Context(), r.pod.Name, metav1.GetOptions{})
+					return err == nil && (pod.Status.Phase == "Failed" || pod.Status.Phase == "Succeeded")
+				})
+				if err := runs.TektonV1().TaskRuns(namespace).Delete(t.Context(), r.name, metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			left := ""
+			r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
+		})
+	}
+	if after := traces(t); !maps.Equal(before, after) {
+		t.Errorf("the node had %v before, %v after", before, after)
+	}
+}
+
+// The exit code of the tests is the step's, and the phases are told.
+func TestOutcome(t *testing.T) {
+	for _, tc := range []struct {
+		name  string
+		code  int
+		phase string
+	}{{"green", 0, ""}, {"red", 7, "test"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := begin(t, taskName, 0, tc.code, 10*time.Minute)
+			run := r.ended(6 * time.Minute)
+			results := map[string]string{}
+			for _, result := range run.Status.Results {
+				results[result.Name] = result.Value.StringVal
+			}
+			t.Logf("phases: %s", results["phases"])
+			if run.IsSuccessful() != (tc.code == 0) || results["failed-phase"] != tc.phase || results["cleanup"] != "success" || results["node-image"] == "" {
+				t.Errorf("results %v\n%s", results, r.log())
+			}
+		})
+	}
+}

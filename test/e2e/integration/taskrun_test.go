@@ -1,0 +1,193 @@
+//go:build e2e
+
+package integration
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
+	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+func resourceOf(text string) resource.Quantity { return resource.MustParse(text) }
+
+// makefile is a model that has nothing but this and a kind_config.yaml.
+const makefile = `build:
+	docker pull --quiet BUSYBOX
+	docker tag BUSYBOX $(IMAGE)
+kind_setup:
+	kubectl create namespace made-by-setup
+test_integration:
+	@kubectl get namespace made-by-setup -o name
+	@echo the tests run; sleep $(SECONDS_TO_TEST)
+	@exit $(TEST_EXIT_CODE)
+`
+
+const kindConfig = `kind: Cluster
+apiVersion: kind.sigs.k8s.io/v1alpha3
+networking: {podSubnet: 10.246.0.0/16, serviceSubnet: 10.112.0.0/16}
+nodes: [{role: control-plane}]
+`
+
+// taskRun is a run under way.
+type taskRun struct {
+	t    *testing.T
+	name string
+	pod  *corev1.Pod // as it was first seen
+}
+
+// begin starts a run of a model that tests for so many seconds and ends with a code.
+func begin(t *testing.T, task string, seconds, code int, timeout time.Duration) *taskRun {
+	t.Helper()
+	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", " ", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
+	text := strings.NewReplacer("BUSYBOX", platform.Images["busybox"], "$(SECONDS_TO_TEST)", fmt.Sprint(seconds), "$(TEST_EXIT_CODE)", fmt.Sprint(code)).Replace(makefile)
+	files := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"Makefile": text, "kind_config.yaml": kindConfig}}
+	if _, err := api.CoreV1().ConfigMaps(namespace).Create(t.Context(), files, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	token := false
+	run := &pipelinev1.TaskRun{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: pipelinev1.TaskRunSpec{
+			TaskRef: &pipelinev1.TaskRef{Name: task},
+			Timeout: &metav1.Duration{Duration: timeout},
+			Workspaces: []pipelinev1.WorkspaceBinding{{Name: "source", Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
+				ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Items: []corev1.KeyToPath{
+					{Key: "Makefile", Path: "models/tiny/Makefile"}, {Key: "kind_config.yaml", Path: "models/tiny/integration/kind_config.yaml"},
+				}},
+			}}}}},
+		},
+	}
+	run.Spec.PodTemplate = &pod.PodTemplate{AutomountServiceAccountToken: &token}
+	for param, value := range map[string]string{
+		"model": "tiny", "builder-image": platform.Value("builder", "model-builder"), "dind-image": platform.DindImage, "node-image": platform.RegistryNodeImage,
+		"insecure-registries": platform.Registry, "node-registry-mirrors": platform.Registry, "gateway": "none",
+	} {
+		run.Spec.Params = append(run.Spec.Params, pipelinev1.Param{Name: param, Value: *pipelinev1.NewStructuredValues(value)})
+	}
+	if _, err := runs.TektonV1().TaskRuns(namespace).Create(t.Context(), run, metav1.CreateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r := &taskRun{t: t, name: name}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		_ = runs.TektonV1().TaskRuns(namespace).Delete(ctx, name, metav1.DeleteOptions{})
+	})
+	r.until("its pod", time.Minute, func() bool {
+		pods, err := api.CoreV1().Pods(namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "tekton.dev/taskRun=" + name})
+		if err == nil && len(pods.Items) > 0 {
+			r.pod = &pods.Items[0]
+		}
+		return r.pod != nil
+	})
+	return r
+}
+
+// until waits for something.
+func (r *taskRun) until(what string, limit time.Duration, holds func() bool) {
+	r.t.Helper()
+	for deadline := time.Now().Add(limit); !holds(); time.Sleep(200 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			r.t.Fatalf("waited %s in vain for %s\n%s", limit, what, r.log())
+		}
+	}
+}
+
+// log is what the step has said so far.
+func (r *taskRun) log() string {
+	stream, err := api.CoreV1().Pods(namespace).GetLogs(r.pod.Name, &corev1.PodLogOptions{Container: "step-integration"}).Stream(context.WithoutCancel(r.t.Context()))
+	if err != nil {
+		return ""
+	}
+	defer stream.Close()
+	data, _ := io.ReadAll(stream)
+	return string(data)
+}
+
+// says waits until the step has said a text.
+func (r *taskRun) says(text string) {
+	r.t.Helper()
+	r.until("the step to say "+text, 4*time.Minute, func() bool { return strings.Contains(r.log(), text) })
+}
+
+// ended waits for the end of the run and returns it.
+func (r *taskRun) ended(limit time.Duration) *pipelinev1.TaskRun {
+	r.t.Helper()
+	var run *pipelinev1.TaskRun
+	r.until("the end of the run", limit, func() bool {
+		found, err := runs.TektonV1().TaskRuns(namespace).Get(r.t.Context(), r.name, metav1.GetOptions{})
+		run = found
+		return err == nil && found.IsDone()
+	})
+	return run
+}
+
+// node runs a script in the node of the platform's cluster.
+func node(t *testing.T, script string) string {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(platform.DockerPath, "docker"), "exec", "-i", platform.Cluster+"-control-plane", "sh", "-s")
+	if platform.DockerPath == "" {
+		cmd.Path = "docker"
+	}
+	cmd.Env, cmd.Stdin = append(os.Environ(), platform.Environ()...), strings.NewReader(script)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("in the node: %v: %s", err, stderr.String())
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// left lists what is on the node of a pod: processes, groups, mounts, files.
+func (r *taskRun) left() string {
+	uid := string(r.pod.UID)
+	return node(r.t, strings.NewReplacer("UID", uid, "ALT", strings.ReplaceAll(uid, "-", "_")).Replace(`
+for f in /proc/[0-9]*/cgroup; do if grep -q -e UID -e ALT "$f" 2>/dev/null; then echo "process $f: $(tr '\0' ' ' <"${f%/cgroup}/cmdline")"; fi; done
+find /sys/fs/cgroup -type d \( -name '*UID*' -o -name '*ALT*' \) 2>/dev/null | sed 's/^/group /'
+grep -e UID /proc/1/mountinfo | sed 's/^/mount /'
+if [ -e /var/lib/kubelet/pods/UID ]; then echo "files of the pod"; fi
+`))
+}
+
+// kill ends, with SIGKILL, the processes of the pod whose command line has a text.
+func (r *taskRun) kill(text string) {
+	r.t.Helper()
+	uid := string(r.pod.UID)
+	killed := node(r.t, strings.NewReplacer("UID", uid, "ALT", strings.ReplaceAll(uid, "-", "_"), "TEXT", text).Replace(`
+for f in /proc/[0-9]*/cgroup; do
+  pid=${f#/proc/}; pid=${pid%/cgroup}
+  if grep -q -e UID -e ALT "$f" 2>/dev/null && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q -e 'TEXT'; then kill -9 "$pid" && echo "$pid"; fi
+done`))
+	if killed == "" {
+		r.t.Fatalf("no process of the pod has %q", text)
+	}
+}
+
+// traces counts what on the node could grow from run to run.
+func traces(t *testing.T) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for name, script := range map[string]string{
+		"interfaces": "ls /sys/class/net | grep -c . ",
+		"mounts":     "grep -c . /proc/1/mountinfo",
+		"groups":     "find /sys/fs/cgroup -type d | grep -v -e kubepods | wc -l",
+		"docker":     "find /sys/fs/cgroup -type d -name docker | wc -l",
+	} {
+		out[name] = node(t, script)
+	}
+	return out
+}
