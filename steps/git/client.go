@@ -125,6 +125,8 @@ type Error struct {
 	Stdout   string // of a push, which says there what became of each branch
 	Stderr   string // redacted, without control characters, at most 4 KiB of its end
 	err      error
+	// withPassword tells that a password or a token was given.
+	withPassword bool
 }
 
 func (e *Error) Error() string {
@@ -172,7 +174,7 @@ func (c *Client) RunInput(ctx context.Context, dir string, input []byte, args ..
 				break
 			}
 		}
-		failure := &Error{Command: name, ExitCode: -1, Stderr: c.clean(stderr.String()), err: err}
+		failure := &Error{Command: name, ExitCode: -1, Stderr: c.clean(stderr.String()), err: err, withPassword: c.options.Auth.Password != ""}
 		if name == "git push" {
 			failure.Stdout = c.clean(stdout.String())
 		}

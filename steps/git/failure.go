@@ -77,17 +77,23 @@ func ExplainPush(err error) error {
 	return ExplainRemote(err)
 }
 
+const refusedCredentials = "the forge refuses the credentials: the token may have expired or may not write to this repository"
+
 // ExplainRemote adds what to try to the usual failures to reach a repository.
 func ExplainRemote(err error) error {
 	failure, ok := errors.AsType[*Error](err)
 	if !ok {
 		return err
 	}
+	if failure.withPassword && strings.Contains(failure.Stderr, "could not read ") {
+		// Git asks for others when those that it has are refused.
+		return step.WithHint(err, refusedCredentials)
+	}
 	for _, known := range []struct{ words, hint string }{
 		{"could not read Username", "the repository wants credentials: bind the workspace basic-auth or ssh-directory, or give --token-file"},
 		{"could not read Password", "the repository wants credentials: bind the workspace basic-auth or ssh-directory, or give --token-file"},
-		{"Authentication failed", "the forge refuses the credentials: the token may have expired or may not write to this repository"},
-		{"HTTP Basic: Access denied", "the forge refuses the credentials: the token may have expired or may not write to this repository"},
+		{"Authentication failed", refusedCredentials},
+		{"HTTP Basic: Access denied", refusedCredentials},
 		{"returned error: 403", "the credentials are not allowed to do that: the token needs to write to the repository"},
 		{"Permission denied (publickey", "the forge does not know the SSH key: add it as a deploy key that may write"},
 		{"Host key verification failed", "put the host's keys into known_hosts of the workspace ssh-directory (ssh-keyscan HOST)"},

@@ -37,10 +37,13 @@ func TestCalls(t *testing.T) {
 		pulls      = repository + "/pulls"
 		issue      = repository + "/issues/7"
 		list       = pulls + "?limit=50&state=open&page="
-		merge      = `{"Do":"merge","MergeCommitID":"","MergeTitleField":"","MergeMessageField":"","force_merge":false,"head_commit_id":"c0ffee","merge_when_checks_succeed":true}`
+		merge      = `{"Do":"merge","MergeCommitID":"","MergeTitleField":"","MergeMessageField":"","force_merge":false,"head_commit_id":"c0ffee","merge_when_checks_succeed":false}`
 	)
 	fork := strings.Replace(pull, `"repo_id":1`, `"repo_id":2`, 1)
 	moved := strings.Replace(pull, `"c0ffee"`, `"dead"`, 1)
+	unknown := strings.Replace(pull, "WIP: ", "", 1)
+	ready := strings.Replace(unknown, `"state"`, `"mergeable":true,"state"`, 1)
+	later := strings.Replace(merge, "false}", "true}", 1)
 	forgetest.Run(t, "token t0k", connected, []forgetest.Call{
 		{Name: "list", Do: forgetest.PullRequests, Want: []forge.PullRequest{plain}, Exchanges: []forgetest.Exchange{
 			{Method: "GET", Path: list + "1", Answer: "[" + fork + "," + strings.Replace(pull, "promote/x", "promote/y", 1) + "]", Header: map[string]string{"Link": `<http://x/?page=2>; rel="next",<http://x/?page=2>; rel="last"`}},
@@ -51,15 +54,27 @@ func TestCalls(t *testing.T) {
 		{Name: "of a commit", Do: forgetest.PullRequestOf, Want: int64(7), Exchanges: []forgetest.Exchange{{Method: "GET", Path: repository + "/commits/c0ffee/pull", Answer: pull}}},
 		{Name: "of no commit", Do: forgetest.PullRequestOf, Want: int64(0), Exchanges: []forgetest.Exchange{{Method: "GET", Path: repository + "/commits/c0ffee/pull", Status: 404}}},
 		{Name: "close", Do: forgetest.Close, Exchanges: []forgetest.Exchange{{Method: "PATCH", Path: pulls + "/7", Body: `{"title":"","body":null,"base":"","assignee":"","assignees":null,"milestone":0,"labels":null,"state":"closed","due_date":null,"unset_due_date":null,"allow_maintainer_edit":null}`, Answer: pull}}},
-		{Name: "auto-merge, once it was looked at", Do: forgetest.AutoMerge, Exchanges: []forgetest.Exchange{
-			{Method: "POST", Path: pulls + "/7/merge", Body: merge, Status: 405},
+		{Name: "merge at once, once it was looked at", Do: forgetest.AutoMerge, Exchanges: []forgetest.Exchange{
+			{Method: "GET", Path: pulls + "/7", Answer: unknown},
+			{Method: "GET", Path: pulls + "/7", Answer: ready},
 			{Method: "POST", Path: pulls + "/7/merge", Body: merge},
 		}},
-		{Name: "auto-merge is on already", Do: forgetest.AutoMerge, Exchanges: []forgetest.Exchange{
-			{Method: "POST", Path: pulls + "/7/merge", Body: merge, Status: 409},
-			{Method: "GET", Path: pulls + "/7", Answer: pull},
+		{Name: "a review is missing", Do: forgetest.AutoMerge, Exchanges: []forgetest.Exchange{
+			{Method: "GET", Path: pulls + "/7", Answer: ready},
+			{Method: "POST", Path: pulls + "/7/merge", Body: merge, Status: 405},
+			{Method: "POST", Path: pulls + "/7/merge", Body: later, Status: 201},
 		}},
-		{Name: "the head moved", Do: forgetest.AutoMerge, Fails: true, Exchanges: []forgetest.Exchange{
+		{Name: "it waits already", Do: forgetest.AutoMerge, Exchanges: []forgetest.Exchange{
+			{Method: "GET", Path: pulls + "/7", Answer: ready},
+			{Method: "POST", Path: pulls + "/7/merge", Body: merge, Status: 405},
+			{Method: "POST", Path: pulls + "/7/merge", Body: later, Status: 409},
+			{Method: "GET", Path: pulls + "/7", Answer: ready},
+		}},
+		{Name: "it is merged already", Do: forgetest.AutoMerge, Exchanges: []forgetest.Exchange{{Method: "GET", Path: pulls + "/7", Answer: strings.Replace(pull, `"state":"open"`, `"state":"closed","merged":true`, 1)}}},
+		{Name: "a draft is not merged", Do: forgetest.AutoMerge, Fails: true, Exchanges: []forgetest.Exchange{{Method: "GET", Path: pulls + "/7", Answer: pull}}},
+		{Name: "the head moved", Do: forgetest.AutoMerge, Fails: true, Exchanges: []forgetest.Exchange{{Method: "GET", Path: pulls + "/7", Answer: moved}}},
+		{Name: "the head moves", Do: forgetest.AutoMerge, Fails: true, Exchanges: []forgetest.Exchange{
+			{Method: "GET", Path: pulls + "/7", Answer: ready},
 			{Method: "POST", Path: pulls + "/7/merge", Body: merge, Status: 409},
 			{Method: "GET", Path: pulls + "/7", Answer: moved},
 		}},

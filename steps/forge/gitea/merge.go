@@ -2,6 +2,7 @@ package gitea
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -11,45 +12,83 @@ import (
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
-// Gitea works out in the background whether a pull request can be merged, and
-// answers 405 until it has.
+// mergeAttempts is how often a pull request is looked at while Gitea works out
+// in the background whether it can be merged.
 const mergeAttempts = 8
 
-// AutoMerge implements [forge.Forge].
+// AutoMerge implements [forge.Forge]. Gitea merges later only when something
+// happens that it waits for, so that what lacks nothing has to be merged now.
 func (c *Client) AutoMerge(ctx context.Context, pull forge.PullRequest) error {
-	api, err := c.api(ctx)
-	if err != nil {
+	doing := fmt.Sprintf("merging pull request %d", pull.Number)
+	merged, err := c.settled(ctx, doing, pull)
+	if err != nil || merged {
 		return err
 	}
-	for attempt := 1; ; attempt++ {
-		merged, response, err := api.MergePullRequest(c.repository.Owner, c.repository.Name, pull.Number, sdk.MergePullRequestOption{
-			Style: sdk.MergeStyleMerge, HeadCommitId: pull.HeadCommit, MergeWhenChecksSucceed: true,
-		})
-		doing := fmt.Sprintf("merging pull request %d", pull.Number)
-		if err != nil {
-			return c.explain(doing, response, err)
-		}
-		switch {
-		case merged:
-			return nil
-		case response.StatusCode == http.StatusMethodNotAllowed && attempt < mergeAttempts:
-			if err := c.pause(ctx, attempt); err != nil {
-				return c.explain(doing, response, err)
-			}
-			continue
-		case response.StatusCode == http.StatusConflict:
-			// Scheduled before, or the head moved: only the second is a fault.
-			now, err := c.PullRequest(ctx, pull.Number)
-			if err != nil {
-				return err
-			}
-			if now.HeadCommit == pull.HeadCommit {
-				return nil
-			}
-			return step.WithHint(step.Failedf("%s: its head is %s, not %s", doing, now.HeadCommit, pull.HeadCommit), "somebody pushed to it: look at the pull request")
-		}
-		return step.WithHint(c.explain(doing, response, fmt.Errorf("%s", response.Status)), "it may lack a review or a check, or have a conflict: look at the pull request")
+	status, err := c.merge(ctx, doing, pull, false)
+	if err != nil || status < http.StatusMultipleChoices {
+		return err
 	}
+	if status == http.StatusMethodNotAllowed {
+		// A review or a check is missing.
+		if status, err = c.merge(ctx, doing, pull, true); err != nil || status < http.StatusMultipleChoices {
+			return err
+		}
+	}
+	if status == http.StatusConflict {
+		// It waits already, or its head moved: only the second is a fault.
+		now, err := c.PullRequest(ctx, pull.Number)
+		if err != nil || now.HeadCommit == pull.HeadCommit {
+			return err
+		}
+		return moved(doing, now, pull)
+	}
+	err = forge.Explain(doing, status, errors.New(http.StatusText(status)))
+	return step.WithHint(err, "look at the pull request: it may lack what the token cannot give")
+}
+
+// settled waits until Gitea knows whether the pull request can be merged.
+func (c *Client) settled(ctx context.Context, doing string, pull forge.PullRequest) (merged bool, err error) {
+	api, err := c.api(ctx)
+	if err != nil {
+		return false, err
+	}
+	for attempt := 1; ; attempt++ {
+		now, response, err := api.GetPullRequest(c.repository.Owner, c.repository.Name, pull.Number)
+		if err != nil {
+			return false, c.explain(doing, response, err)
+		}
+		switch plain := from(now); {
+		case plain.HeadCommit != pull.HeadCommit:
+			return false, moved(doing, plain, pull)
+		case plain.Merged || now.Mergeable:
+			return plain.Merged, nil
+		case plain.Draft:
+			return false, step.WithHint(step.Failedf("%s: it is a draft", doing), "say that it is ready for review, or leave --draft out")
+		case attempt == mergeAttempts:
+			return false, step.WithHint(step.Failedf("%s: it cannot be merged", doing), "it may have a conflict: look at the pull request")
+		}
+		if err := c.pause(ctx, attempt); err != nil {
+			return false, c.explain(doing, nil, err)
+		}
+	}
+}
+
+func (c *Client) merge(ctx context.Context, doing string, pull forge.PullRequest, later bool) (status int, err error) {
+	api, err := c.api(ctx)
+	if err != nil {
+		return 0, err
+	}
+	_, response, err := api.MergePullRequest(c.repository.Owner, c.repository.Name, pull.Number, sdk.MergePullRequestOption{
+		Style: sdk.MergeStyleMerge, HeadCommitId: pull.HeadCommit, MergeWhenChecksSucceed: later,
+	})
+	if err != nil {
+		return 0, c.explain(doing, response, err)
+	}
+	return response.StatusCode, nil
+}
+
+func moved(doing string, now, pull forge.PullRequest) error {
+	return step.WithHint(step.Failedf("%s: its head is %s, not %s", doing, now.HeadCommit, pull.HeadCommit), "somebody pushed to it: look at the pull request")
 }
 
 // Comments implements [forge.Forge].

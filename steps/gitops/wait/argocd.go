@@ -38,6 +38,7 @@ type application struct {
 			Phase      string      `json:"phase"`
 			Message    string      `json:"message"`
 			FinishedAt metav1.Time `json:"finishedAt"`
+			RetryCount int64       `json:"retryCount"`
 			SyncResult struct {
 				Revision  string   `json:"revision"`
 				Revisions []string `json:"revisions"`
@@ -130,6 +131,9 @@ func judge(app application, contains func(revision string) (bool, error)) (verdi
 	switch {
 	case app.Operation != nil || operation.Phase == "Running" || operation.Phase == "Terminating":
 		v.waiting = "the sync to end: " + operation.Message
+		if operation.RetryCount > 0 {
+			v.trouble = "the sync fails again and again: " + operation.Message
+		}
 		return v, nil
 	case operation.Phase == "Failed" || operation.Phase == "Error":
 		failed, err := containing(append([]string{operation.SyncResult.Revision}, operation.SyncResult.Revisions...), contains)

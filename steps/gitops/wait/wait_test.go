@@ -22,6 +22,7 @@ func TestJudge(t *testing.T) {
 		{name: "an older commit", status: `{sync: {status: Synced, revision: old}, health: {status: Healthy}}`, waiting: "it is at old"},
 		{name: "not looked at since the sync", status: `{sync: {status: Synced, revision: want}, health: {status: Healthy}, operationState: {phase: Succeeded, finishedAt: "2026-01-01T00:00:05Z"}, reconciledAt: "2026-01-01T00:00:00Z"}`, waiting: "look again"},
 		{name: "syncing", status: `{sync: {status: OutOfSync, revision: want}, operationState: {phase: Running}}`, waiting: "the sync to end"},
+		{name: "syncing again", status: `{sync: {status: OutOfSync, revision: want}, operationState: {phase: Running, retryCount: 1, message: no such kind}}`, waiting: "the sync to end", trouble: "again and again: no such kind"},
 		{name: "failed at this commit", status: `{sync: {status: OutOfSync, revision: want}, operationState: {phase: Failed, message: no such kind, syncResult: {revision: want}}}`, final: "no such kind"},
 		{name: "failed at an older commit", status: `{sync: {status: OutOfSync, revision: want}, operationState: {phase: Failed, message: no such kind, syncResult: {revision: old}}}`, waiting: "the sync (now OutOfSync)"},
 		{name: "progressing", status: `{sync: {status: Synced, revision: want}, health: {status: Progressing}}`, waiting: "now Progressing"},
