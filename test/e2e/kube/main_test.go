@@ -1,7 +1,7 @@
 //go:build e2e
 
-// Package kube tests cluster-setup and seldon-deploy as built binaries against
-// the cluster of the local platform. Each test has a namespace of its own, which
+// Package kube tests cluster-setup, seldon-deploy and seldon-predict as built
+// binaries against the cluster of the local platform. Each test has a namespace of its own, which
 // goes when it ends.
 package kube
 
@@ -53,7 +53,7 @@ func setUp(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(binaries)
-	for _, name := range []string{"cluster-setup", "seldon-deploy"} {
+	for _, name := range []string{"cluster-setup", "seldon-deploy", "seldon-predict"} {
 		build := exec.Command("go", "build", "-o", filepath.Join(binaries, name), "github.com/model-delivery/model-delivery/cmd/"+name)
 		if out, err := build.CombinedOutput(); err != nil {
 			return 1, fmt.Errorf("build %s: %w: %s", name, err, out)

@@ -58,22 +58,7 @@ func pageImage(t *testing.T, version string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var files bytes.Buffer
-	pack := tar.NewWriter(&files)
-	if err := pack.WriteHeader(&tar.Header{Name: "www/index.html", Mode: 0o644, Size: int64(len(version))}); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.WriteString(pack, version); err != nil {
-		t.Fatal(err)
-	}
-	if err := pack.Close(); err != nil {
-		t.Fatal(err)
-	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
-	if err != nil {
-		t.Fatal(err)
-	}
-	image, err := mutate.AppendLayers(base, layer)
+	image, err := mutate.AppendLayers(base, layerOf(t, "www/index.html", 0o644, []byte(version)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,6 +83,27 @@ func pageImage(t *testing.T, version string) string {
 		t.Fatal(err)
 	}
 	return repository.Digest(digest.String()).String()
+}
+
+// layerOf is a layer of one file.
+func layerOf(t *testing.T, path string, mode int64, data []byte) v1.Layer {
+	t.Helper()
+	var files bytes.Buffer
+	pack := tar.NewWriter(&files)
+	if err := pack.WriteHeader(&tar.Header{Name: path, Mode: mode, Size: int64(len(data))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pack.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := pack.Close(); err != nil {
+		t.Fatal(err)
+	}
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(files.Bytes())), nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return layer
 }
 
 // ask gets what a deployment answers through the gateway.
