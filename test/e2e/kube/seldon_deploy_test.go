@@ -62,20 +62,28 @@ func pageImage(t *testing.T, version string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return push(t, image, v1.Config{Cmd: []string{"httpd", "-f", "-p", "9000", "-h", "/www"}}, "e2e/page", version)
+}
+
+// push pushes an image that is run as the configuration says, with the
+// environment it has, and returns its reference by digest.
+func push(t *testing.T, image v1.Image, runs v1.Config, path, tag string) string {
+	t.Helper()
 	config, err := image.ConfigFile()
 	if err != nil {
 		t.Fatal(err)
 	}
 	config = config.DeepCopy()
-	config.Config = v1.Config{Env: config.Config.Env, Cmd: []string{"httpd", "-f", "-p", "9000", "-h", "/www"}}
+	runs.Env = append(config.Config.Env, runs.Env...)
+	config.OS, config.Architecture, config.Config = "linux", "amd64", runs
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		t.Fatal(err)
 	}
-	repository, err := name.NewRepository(platform.Registry + "/e2e/page")
+	repository, err := name.NewRepository(platform.Registry + "/" + path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := remote.Write(repository.Tag(version), image, remote.WithContext(t.Context())); err != nil {
+	if err := remote.Write(repository.Tag(tag), image, remote.WithContext(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	digest, err := image.Digest()

@@ -10,11 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 )
@@ -36,28 +34,7 @@ func versionImage(t *testing.T, number string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		t.Fatal(err)
-	}
-	config = config.DeepCopy()
-	config.OS, config.Architecture = "linux", "amd64"
-	config.Config = v1.Config{Env: []string{"VERSION=" + number}, Entrypoint: []string{"/version"}, User: "65532"}
-	if image, err = mutate.ConfigFile(image, config); err != nil {
-		t.Fatal(err)
-	}
-	repository, err := name.NewRepository(platform.Registry + "/e2e/version")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := remote.Write(repository.Tag(number), image, remote.WithContext(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	digest, err := image.Digest()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return repository.Digest(digest.String()).String()
+	return push(t, image, v1.Config{Env: []string{"VERSION=" + number}, Entrypoint: []string{"/version"}, User: "65532"}, "e2e/version", number)
 }
 
 // predictionReport is what seldon-predict wrote.
