@@ -151,7 +151,8 @@ func TestNamesAndDescriptions(t *testing.T) {
 	}
 }
 
-// TestFolders: a Task or a Pipeline has its folder, with a README and samples.
+// TestFolders: a Task or a Pipeline has its folder, with a README and samples,
+// and a Task a test that can be run by hand.
 func TestFolders(t *testing.T) {
 	t.Parallel()
 	for _, object := range load(t, "tasks", "pipelines") {
@@ -164,9 +165,14 @@ func TestFolders(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, "README.md")); err != nil {
 			t.Errorf("%s: %v", object.File, err)
 		}
-		samples, err := filepath.Glob(filepath.Join(dir, "samples", "*.yaml"))
-		if err != nil || len(samples) == 0 {
-			t.Errorf("%s: there are no samples (%v)", object.File, err)
+		wanted := []string{"samples/*.yaml"}
+		if _, ok := object.Value.(*pipelinev1.Task); ok {
+			wanted = append(wanted, "tests/run.yaml")
+		}
+		for _, pattern := range wanted {
+			if found, err := filepath.Glob(filepath.Join(dir, pattern)); err != nil || len(found) == 0 {
+				t.Errorf("%s: there is no %s (%v)", object.File, pattern, err)
+			}
 		}
 	}
 }

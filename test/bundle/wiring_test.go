@@ -16,7 +16,7 @@ import (
 var (
 	paramsUsed     = regexp.MustCompile(`\$\(params\.([A-Za-z0-9_-]+)(\[\*\])?\)`)
 	workspacesUsed = regexp.MustCompile(`\$\(workspaces\.([A-Za-z0-9_-]+)\.`)
-	tasksUsed      = regexp.MustCompile(`\$\(tasks\.([a-z-]+)\.results\.([A-Za-z0-9_-]+)(\[\*\])?\)`)
+	tasksUsed      = regexp.MustCompile(`\$\(tasks\.([a-z-]+)\.results\.([A-Za-z0-9_-]+)(\[(?:\*|0)\])?\)`)
 )
 
 // TestNothingIsDeclaredInVain: every param and workspace of a Task and of a
@@ -77,26 +77,38 @@ func TestPipelinesFitTheirTasks(t *testing.T) {
 	objects := load(t, "tasks", "pipelines")
 	tasks := bundle.Of[pipelinev1.Task](objects)
 	for name, pipeline := range bundle.Of[pipelinev1.Pipeline](objects) {
-		all := slices.Concat(pipeline.Spec.Tasks, pipeline.Spec.Finally)
-		byName := map[string]pipelinev1.PipelineTask{}
-		for _, pt := range all {
-			byName[pt.Name] = pt
+		checkPipeline(t, name, tasks, pipeline.Spec)
+	}
+}
+
+// checkPipeline holds each task of a Pipeline against the Task that it names, or
+// that is written into it.
+func checkPipeline(t *testing.T, name string, tasks map[string]*pipelinev1.Task, spec pipelinev1.PipelineSpec) {
+	t.Helper()
+	all := slices.Concat(spec.Tasks, spec.Finally)
+	byName := map[string]*pipelinev1.Task{}
+	matrixed := map[string]bool{}
+	for _, pt := range all {
+		switch {
+		case pt.TaskSpec != nil:
+			byName[pt.Name] = &pipelinev1.Task{Spec: pt.TaskSpec.TaskSpec}
+		case tasks[pt.TaskRef.Name] == nil:
+			t.Errorf("%s/%s: there is no Task %s", name, pt.Name, pt.TaskRef.Name)
+			return
+		default:
+			byName[pt.Name] = tasks[pt.TaskRef.Name]
 		}
-		types := map[string]pipelinev1.ParamType{}
-		for _, p := range pipeline.Spec.Params {
-			types[p.Name] = p.Type
-		}
-		for _, pt := range all {
-			task, ok := tasks[pt.TaskRef.Name]
-			if !ok {
-				t.Errorf("%s/%s: there is no Task %s", name, pt.Name, pt.TaskRef.Name)
-				continue
-			}
-			checkParams(t, name+"/"+pt.Name, task, pt, types)
-			checkWorkspaces(t, name+"/"+pt.Name, task, pt)
-			for _, match := range tasksUsed.FindAllStringSubmatch(marshal(t, pt), -1) {
-				checkResult(t, name+"/"+pt.Name, tasks, byName, match)
-			}
+		matrixed[pt.Name] = pt.IsMatrixed()
+	}
+	types := map[string]pipelinev1.ParamType{}
+	for _, p := range spec.Params {
+		types[p.Name] = p.Type
+	}
+	for _, pt := range all {
+		checkParams(t, name+"/"+pt.Name, byName[pt.Name], pt, types)
+		checkWorkspaces(t, name+"/"+pt.Name, byName[pt.Name], pt)
+		for _, match := range tasksUsed.FindAllStringSubmatch(marshal(t, pt), -1) {
+			checkResult(t, name+"/"+pt.Name, byName, matrixed, match)
 		}
 	}
 }
@@ -152,28 +164,28 @@ func checkWorkspaces(t *testing.T, where string, task *pipelinev1.Task, pt pipel
 	}
 }
 
-func checkResult(t *testing.T, where string, tasks map[string]*pipelinev1.Task, byName map[string]pipelinev1.PipelineTask, match []string) {
+func checkResult(t *testing.T, where string, byName map[string]*pipelinev1.Task, matrixed map[string]bool, match []string) {
 	t.Helper()
 	from, ok := byName[match[1]]
 	if !ok {
 		t.Errorf("%s: %s: there is no such task", where, match[0])
 		return
 	}
-	for _, result := range tasks[from.TaskRef.Name].Spec.Results {
+	for _, result := range from.Spec.Results {
 		if result.Name != match[2] {
 			continue
 		}
 		// The results of a task that runs once for each value are an array.
-		array := result.Type == pipelinev1.ResultsTypeArray || from.IsMatrixed()
-		if array != (match[3] == "[*]") {
+		array := result.Type == pipelinev1.ResultsTypeArray || matrixed[match[1]]
+		if array != (match[3] != "") {
 			t.Errorf("%s: %s: array %t", where, match[0], array)
 		}
 		return
 	}
-	t.Errorf("%s: %s: Task %s has no such result", where, match[0], from.TaskRef.Name)
+	t.Errorf("%s: %s: task %s has no such result", where, match[0], match[1])
 }
 
-// TestSamplesFit: what the samples start exists and gets what it asks for.
+// TestSamplesFit: what samples and tests start exists and gets what it asks for.
 func TestSamplesFit(t *testing.T) {
 	t.Parallel()
 	objects := load(t, "tasks", "pipelines")
@@ -193,6 +205,10 @@ func TestSamplesFit(t *testing.T) {
 			checkParams(t, object.File, task, pt, nil)
 			checkWorkspaces(t, object.File, task, pt)
 		case *pipelinev1.PipelineRun:
+			if run.Spec.PipelineSpec != nil {
+				checkPipeline(t, object.File, tasks, *run.Spec.PipelineSpec)
+				continue
+			}
 			checkPipelineRun(t, object.File, pipelines, run)
 		}
 	}
