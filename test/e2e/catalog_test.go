@@ -35,6 +35,7 @@ func TestTasksByTheirOwnTests(t *testing.T) {
 	}
 	for _, file := range runs {
 		t.Run(filepath.Base(filepath.Dir(filepath.Dir(file))), func(t *testing.T) {
+			t.Parallel()
 			others, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.yaml"))
 			if err != nil {
 				t.Fatal(err)
