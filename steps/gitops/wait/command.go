@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -97,6 +98,8 @@ func (f *waitFlags) which() (Controller, error) {
 }
 
 func (f *waitFlags) run(ctx context.Context, rt *step.Runtime) error {
+	// What a Task's empty param stands for is no image.
+	f.images = slices.DeleteFunc(f.images, func(image string) bool { return image == "" })
 	controller, err := f.which()
 	if err != nil {
 		return err
