@@ -58,3 +58,7 @@ fmt: ## format the Go files
 .PHONY: bench-predict
 bench-predict: ## measure seldon-predict against vegeta, ghz and a loop in Python
 	$(GO) run ./test/bench/predict $(BENCH_FLAGS)
+
+.PHONY: bench-promote
+bench-promote: ## measure gitops-promote against a full clone and against git clone --depth 1
+	$(GO) run ./test/bench/promote $(BENCH_FLAGS)
