@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	triggersv1beta1 "github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -56,9 +58,18 @@ func Load(dirs ...string) ([]Object, error) {
 	return objects, nil
 }
 
+// podTemplate is the name of files that tkn reads and that say no kind.
+const podTemplate = "pod-template.yaml"
+
 // Decode reads the documents of one file. Fields that a type of Tekton's does
 // not have are errors.
 func Decode(file string, data []byte) ([]Object, error) {
+	if path.Base(file) == podTemplate {
+		if err := yaml.UnmarshalStrict(data, &pod.Template{}); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		return nil, nil
+	}
 	var objects []Object
 	for doc := range bytes.SplitSeq(data, []byte("\n---\n")) {
 		var meta struct {

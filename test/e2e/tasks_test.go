@@ -66,7 +66,7 @@ func TestTasksOneByOne(t *testing.T) {
 	source, gitops := on(volume, "source", "models-repository"), on(volume, "source", "gitops-repository")
 	credentials := []string{"--workspace", "name=basic-auth,secret=forge-credentials"}
 	tasks := taskStarter{s: s, timeout: 10 * time.Minute, common: []string{
-		"--serviceaccount", "model-delivery-run", "--pod-template", "pipelines/model-delivery/samples/pod-template.json",
+		"--serviceaccount", "model-delivery-run", "--pod-template", "pipelines/model-delivery/samples/pod-template.yaml",
 	}}
 	run := func(name string, args ...[]string) map[string]string {
 		t.Helper()
@@ -108,7 +108,7 @@ func TestTasksOneByOne(t *testing.T) {
 	deployer(t, s, namespace)
 	pinned := image + "@" + proved["IMAGE_DIGEST"]
 	deploying := tasks
-	deploying.common = []string{"--serviceaccount", namespace, "--pod-template", "pipelines/model-delivery/samples/pod-template.json"}
+	deploying.common = []string{"--serviceaccount", namespace, "--pod-template", "pipelines/model-delivery/samples/pod-template.yaml"}
 	deploying.run(t, "seldon-deploy", slices.Concat(source, params("manifests", "models/"+model+"/charts", "namespace", namespace, "image", "classifier="+pinned))...)
 	checked := run("seldon-predict", source, params("endpoint", gateway, "namespace", namespace, "release", proved["release"]))
 	if checked["outcome"] != "passed" || checked["failed"] != "0" {

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
+	"sigs.k8s.io/yaml"
 
 	"github.com/model-delivery/model-delivery/test/delivery"
 )
@@ -163,14 +164,14 @@ func claim(t *testing.T, s *delivery.Session) string {
 	t.Helper()
 	claims := s.Runs.Kube.CoreV1().PersistentVolumeClaims(delivery.RunNamespace)
 	var spec corev1.PersistentVolumeClaim
-	data, err := os.ReadFile(filepath.Join(root, "pipelines", "model-delivery", "samples", "source-claim.json"))
+	data, err := os.ReadFile(filepath.Join(root, "pipelines", "model-delivery", "samples", "source-claim.yaml"))
 	if err == nil {
-		err = json.Unmarshal(data, &spec)
+		err = yaml.UnmarshalStrict(data, &spec)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec.GenerateName = "by-hand-"
+	spec.Name, spec.GenerateName = "", "by-hand-"
 	made, err := claims.Create(t.Context(), &spec, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
