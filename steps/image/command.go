@@ -15,6 +15,7 @@ import (
 func Command() *step.Command {
 	var build BuildOptions
 	var push, expect, certs string
+	var stopFile, exitFile, logFile string
 	return &step.Command{
 		Name:  "model-image",
 		Short: "build a model's image and push it",
@@ -36,8 +37,16 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			fs.StringVar(&build.Builder, "builder", "", "for the strategy s2i: the builder image (default: --base-image)")
 			fs.StringVar(&build.DockerHost, "docker-host", "", "the docker daemon, as unix:///path or tcp://host:port (default: DOCKER_HOST, the docker context)")
 			fs.StringVar(&certs, "docker-certs", "", docker.CertsHelp)
+			fs.StringVar(&stopFile, "docker-stop-file", "", "file to make in the end, which asks whoever runs the daemon to end it")
+			fs.StringVar(&exitFile, "docker-exit-file", "", "file that is written when the daemon has ended")
+			fs.StringVar(&logFile, "docker-log", "", "the daemon's log; without it nobody runs the daemon here")
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error {
+			defer func() {
+				if err := docker.End(ctx, stopFile, exitFile, logFile); err != nil {
+					rt.Logf("%v", err)
+				}
+			}()
 			dir, err := filepath.Abs(build.Dir)
 			if err != nil {
 				return step.Invalidf("model directory %s: %w", build.Dir, err)

@@ -47,6 +47,7 @@ type Options struct {
 	DockerCLIDir  string // directory with a docker executable, for images that have none; may be empty
 	DockerLog     string // the daemon's log, kept with the others; may be empty
 	DockerExit    string // file that is written when the daemon ends; may be empty
+	DockerStop    string // made in the end to ask for the daemon\'s; may be empty
 	DockerTimeout time.Duration
 	DockerSidecar bool // a daemon at a unix socket ends after this step and takes the cluster with it, which is not removed before
 

@@ -101,6 +101,9 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 	cleanup := r.cleanUp(ctx)
 	outcome := r.outcome(ctx, time.Since(started), cleanup)
 	r.write(outcome)
+	if err := docker.End(ctx, r.DockerStop, r.DockerExit, r.DockerLog); err != nil {
+		fmt.Fprintf(r.out, "%v\n", err)
+	}
 	return outcome, nil
 }
 
