@@ -89,3 +89,6 @@ func connect(t *testing.T) *delivery.Session {
 	}
 	return s
 }
+
+// fresh is the name of a branch that no run before has made.
+func fresh(name string) string { return fmt.Sprintf("%s-%d", name, time.Now().UnixNano()) }

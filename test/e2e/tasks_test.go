@@ -60,7 +60,7 @@ func deployer(t *testing.T, s *delivery.Session, name string) {
 func TestTasksOneByOne(t *testing.T) {
 	s := connect(t)
 	values := settings(t, s)
-	commit := push(t, s, "one-by-one", "Deliver one Task after another", nil)
+	commit := push(t, s, fresh("one-by-one"), "Deliver one Task after another", nil)
 	gateway := s.Platform.Value("gateway", "cluster-url")
 	volume := claim(t, s)
 	source, gitops := on(volume, "source", "models-repository"), on(volume, "source", "gitops-repository")

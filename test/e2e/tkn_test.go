@@ -110,7 +110,7 @@ func TestPipelineStartFromTheREADME(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	commit := push(t, s, "by-hand", "Deliver by hand", nil)
+	commit := push(t, s, fresh("by-hand"), "Deliver by hand", nil)
 	values := settings(t, s)
 	values["repository"], values["revision"] = values["models-repository"], commit
 	values["image"] = values["image-prefix"] + "/{model}:" + commit
@@ -195,7 +195,7 @@ type taskStarter struct {
 // the test.
 func (r taskStarter) run(t *testing.T, task string, args ...string) *pipelinev1.TaskRun {
 	t.Helper()
-	name := tkn(t, r.s, append(append([]string{"task", "start", task, "--namespace", delivery.RunNamespace, "--use-param-defaults"}, r.common...), args...)...)
+	name := tkn(t, r.s, append(append([]string{"task", "start", task, "--namespace", delivery.RunNamespace, "--use-param-defaults", "--skip-optional-workspace"}, r.common...), args...)...)
 	runs := r.s.Runs.Tekton.TektonV1().TaskRuns(delivery.RunNamespace)
 	t.Cleanup(func() {
 		if err := runs.Delete(cleanup(t), name, metav1.DeleteOptions{}); err != nil {
