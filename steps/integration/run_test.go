@@ -57,7 +57,7 @@ func (s *stand) command(name string, flags []string, results map[string]string) 
 		Flags: func(fs *pflag.FlagSet) {
 			for _, flag := range flags {
 				values[flag] = fs.String(flag, "", "")
-				if flag == "dry-run" {
+				if flag == "dry-run" || flag == "await-network" {
 					fs.Lookup(flag).NoOptDefVal = "true"
 				}
 			}
@@ -107,7 +107,7 @@ func (s *stand) steps() integration.Steps {
 	return integration.Steps{
 		DockerWait:   one("docker-wait", nil, "host", "log-file", "exit-file", "timeout", "cli"),
 		KindCluster:  kind,
-		ClusterSetup: one("cluster-setup", nil, "file", "kubeconfig", "dry-run"),
+		ClusterSetup: one("cluster-setup", nil, "file", "kubeconfig", "dry-run", "await-network"),
 		ModelImage: one("model-image", map[string]string{"image-id": "sha256:1", "IMAGE_DIGEST": digest},
 			"strategy", "model-dir", "tag", "push", "expect-id", "base-image"),
 		SeldonDeploy:  one("seldon-deploy", nil, "manifests", "image", "namespace", "kubeconfig"),

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -95,9 +96,19 @@ func (r *run) build(ctx context.Context) bool {
 // limit of its own, and ends the waiting.
 const nodesTimeout = time.Hour
 
-// load puts the image into the nodes while the control plane starts. Nodes of
-// a first attempt that failed are gone, and what was loaded with them.
+// fewCPUs is below how many a control plane that starts needs them for itself:
+// on two, loading beside it took longer than loading after it.
+const fewCPUs = 4
+
+// load puts the image into the nodes while the control plane starts, or, with
+// few CPUs, while the cluster becomes ready. Nodes of a first attempt that
+// failed are gone, and what was loaded with them.
 func (r *run) load(ctx context.Context, up func() bool) bool {
+	if runtime.NumCPU() < fewCPUs {
+		if _, ok := r.awaitAccess(ctx, up); !ok {
+			return false
+		}
+	}
 	args := []string{"load", "--name", r.Name, "--image", r.Image}
 	loaded := r.execute(ctx, "load", r.steps.KindCluster(), append(args, "--wait", nodesTimeout.String())...)
 	if !up() {
@@ -126,12 +137,12 @@ func (r *run) setup(ctx context.Context, up func() bool) bool {
 	if !ok {
 		return false
 	}
-	installed := r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(kubeconfig)...)
+	installed := r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(kubeconfig, "--await-network")...)
 	if !up() {
 		return false
 	}
 	if r.attempts() != 1 {
-		installed = r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(r.paths.kubeconfig)...)
+		installed = r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(r.paths.kubeconfig, "--await-network")...)
 	}
 	return installed
 }

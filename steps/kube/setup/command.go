@@ -23,7 +23,7 @@ type flags struct {
 	registry                  string
 	kubeconfig, context       string
 	timeout                   time.Duration
-	force, dryRun             bool
+	force, dryRun, network    bool
 }
 
 // Command is the step cluster-setup.
@@ -47,6 +47,7 @@ func Command() *step.Command {
 			fs.StringVar(&f.context, "context", "", "context of the kubeconfig; empty: its current one")
 			fs.DurationVar(&f.timeout, "timeout", DefaultTimeout, "limit for all of it")
 			fs.BoolVar(&f.force, "force-conflicts", false, "take over fields that somebody else owns in objects that are there already")
+			fs.BoolVar(&f.network, "await-network", false, "apply what makes pods once a node is Ready and kube-proxy runs, for a cluster that is still coming up")
 			fs.BoolVar(&f.dryRun, "dry-run", false, "fetch and render everything, say what would be installed, and touch no cluster")
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error { return run(ctx, rt, f) },
@@ -75,7 +76,11 @@ func run(ctx context.Context, rt *step.Runtime, f flags) error {
 	if err != nil {
 		return err
 	}
-	done, err := Install(ctx, plan, Options{Client: client, Timeout: f.timeout, Force: f.force, Progress: rt.Logf})
+	options := Options{Client: client, Timeout: f.timeout, Force: f.force, Progress: rt.Logf}
+	if f.network {
+		options.BeforePods = func(ctx context.Context) error { return AwaitNetwork(ctx, client) }
+	}
+	done, err := Install(ctx, plan, options)
 	names := make([]string, 0, len(done))
 	seconds := map[string]string{}
 	for _, entry := range done {

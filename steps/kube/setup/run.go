@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/model-delivery/model-delivery/steps/kube"
+	"github.com/model-delivery/model-delivery/steps/kube/chart"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -26,6 +27,9 @@ type Options struct {
 	Timeout time.Duration
 	// Force takes over fields that others own.
 	Force bool
+	// BeforePods is called before anything that makes pods is applied, by each
+	// entry that has such. May be nil.
+	BeforePods func(ctx context.Context) error
 	// Progress gets a line when something happens. May be nil.
 	Progress func(format string, args ...any)
 }
@@ -166,12 +170,9 @@ func (r *runner) install(ctx context.Context, e *Entry) error {
 	if _, err := kube.Apply(ctx, r.o.Client, release.CRDs, apply); err != nil {
 		return fmt.Errorf("entry %s: %w", e.Name, err)
 	}
-	if err := r.runHooks(ctx, e, release.Before, apply, say); err != nil {
-		return err
-	}
-	applied, err := kube.Apply(ctx, r.o.Client, release.Objects, apply)
+	applied, err := r.apply(ctx, e, release, apply, say)
 	if err != nil {
-		return fmt.Errorf("entry %s: %w", e.Name, err)
+		return err
 	}
 	count := len(applied) + len(release.CRDs)
 	say("%d objects applied in %s, waiting until they are ready", count, time.Since(start).Round(10*time.Millisecond))
@@ -187,6 +188,34 @@ func (r *runner) install(ctx context.Context, e *Entry) error {
 	defer r.mu.Unlock()
 	r.results = append(r.results, Installed{Name: e.Name, Objects: count, Seconds: seconds})
 	return nil
+}
+
+// apply sends the objects of an entry, after the hooks that come before them.
+func (r *runner) apply(ctx context.Context, e *Entry, release *chart.Release, o kube.ApplyOptions, say func(string, ...any)) ([]*unstructured.Unstructured, error) {
+	var early []*unstructured.Unstructured
+	rest := release.Objects
+	if r.o.BeforePods != nil {
+		if len(release.Before) == 0 {
+			var err error
+			early, rest = splitPods(release.Objects)
+			if early, err = kube.Apply(ctx, r.o.Client, early, o); err != nil {
+				return nil, fmt.Errorf("entry %s: %w", e.Name, err)
+			}
+		}
+		if len(release.Before)+len(rest) > 0 {
+			if err := r.o.BeforePods(ctx); err != nil {
+				return nil, fmt.Errorf("entry %s: %w", e.Name, err)
+			}
+		}
+	}
+	if err := r.runHooks(ctx, e, release.Before, o, say); err != nil {
+		return nil, err
+	}
+	applied, err := kube.Apply(ctx, r.o.Client, rest, o)
+	if err != nil {
+		return nil, fmt.Errorf("entry %s: %w", e.Name, err)
+	}
+	return append(early, applied...), nil
 }
 
 // left is the time until ctx's deadline, which waits are given as their own so
