@@ -77,10 +77,14 @@ func (p Promotion) tested() string {
 		for _, result := range p.Results {
 			fmt.Fprintf(&out, "| %s | %s %s | %s |\n", cell(result.Name), mark(result.Outcome), cell(result.Outcome), cell(result.Summary))
 		}
+		failures := ""
 		for _, result := range p.Results {
 			for _, check := range result.Failures {
-				fmt.Fprintf(&out, "\n- %s: %s", cell(check.Name), cell(check.Outcome))
+				failures += fmt.Sprintf("- %s: %s\n", cell(check.Name), cell(check.Outcome))
 			}
+		}
+		if failures != "" {
+			out.WriteString("\n" + failures)
 		}
 	}
 	if len(p.Changelog) > 0 {
@@ -119,7 +123,7 @@ func clean(text string) string {
 
 // code makes text fit for a code span in a table.
 func code(text string) string {
-	return strings.NewReplacer("`", "'", "|", `\|`).Replace(Line(clean(text)))
+	return strings.NewReplacer("`", "'", "|", `\|`, "<!--", "<! --").Replace(Line(clean(text)))
 }
 
 // cell makes text that comes from outside fit for a table: on one line, with
