@@ -191,11 +191,17 @@ type taskStarter struct {
 	timeout time.Duration
 }
 
-// run starts a Task, waits for its end and returns it. The TaskRun goes with
-// the test.
+// run starts a Task, waits for its end and returns it.
 func (r taskStarter) run(t *testing.T, task string, args ...string) *pipelinev1.TaskRun {
 	t.Helper()
 	name := tkn(t, r.s, append(append([]string{"task", "start", task, "--namespace", delivery.RunNamespace, "--use-param-defaults", "--skip-optional-workspace"}, r.common...), args...)...)
+	return r.wait(t, task, name)
+}
+
+// wait waits for the end of a TaskRun and returns it. The TaskRun goes with the
+// test.
+func (r taskStarter) wait(t *testing.T, task, name string) *pipelinev1.TaskRun {
+	t.Helper()
 	runs := r.s.Runs.Tekton.TektonV1().TaskRuns(delivery.RunNamespace)
 	t.Cleanup(func() {
 		if err := runs.Delete(cleanup(t), name, metav1.DeleteOptions{}); err != nil {
