@@ -24,25 +24,12 @@ func viaJSON(v any, into proto.Message) error {
 
 // spellNumbers writes NaN and the infinities as protobuf's JSON does: as strings.
 func spellNumbers(v any) any {
-	switch x := v.(type) {
-	case float64:
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return value.String(x, 0)
+	return value.Map(v, func(v any) any {
+		if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			return value.String(f, 0)
 		}
-	case []any:
-		out := make([]any, len(x))
-		for i, item := range x {
-			out[i] = spellNumbers(item)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(x))
-		for key, item := range x {
-			out[key] = spellNumbers(item)
-		}
-		return out
-	}
-	return v
+		return v
+	})
 }
 
 // toStruct turns a value into protobuf's form of JSON, which holds every

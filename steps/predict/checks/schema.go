@@ -32,30 +32,19 @@ func (s *Schema) Problem(v any) string {
 
 // plain turns a value into what encoding/json makes of JSON, which has no NaN:
 // one breaks any schema that asks for a number.
-func plain(v any) any {
+func plain(v any) any { return value.Map(v, plainScalar) }
+
+func plainScalar(v any) any {
 	switch x := v.(type) {
 	case float64:
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			return value.String(x, 0)
 		}
-		return x
 	case json.Number:
 		f, _ := value.Float(x)
-		return plain(f)
+		return plainScalar(f)
 	case []byte:
 		return strings.Trim(value.String(x, 0), `"`)
-	case []any:
-		out := make([]any, len(x))
-		for i, item := range x {
-			out[i] = plain(item)
-		}
-		return out
-	case map[string]any:
-		out := make(map[string]any, len(x))
-		for key, item := range x {
-			out[key] = plain(item)
-		}
-		return out
 	}
 	return v
 }

@@ -258,6 +258,26 @@ func String(v any, limit int) string {
 	return text[:head] + " … (" + strconv.Itoa(end-head) + " bytes) … " + text[end:]
 }
 
+// Map returns v with every value in it that is neither array nor object
+// replaced by what f makes of it.
+func Map(v any, f func(any) any) any {
+	switch x := v.(type) {
+	case []any:
+		out := make([]any, len(x))
+		for i, item := range x {
+			out[i] = Map(item, f)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for key, item := range x {
+			out[key] = Map(item, f)
+		}
+		return out
+	}
+	return f(v)
+}
+
 // Kind names the type of v for people.
 func Kind(v any) string {
 	switch x := v.(type) {
