@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -113,7 +115,8 @@ func (d *deployments) find(ctx context.Context, rt *step.Runtime, access *access
 		forward = true
 	case "never":
 	case "auto":
-		forward = cluster.kubeconfig != "" || rt.Getenv("KUBERNETES_SERVICE_HOST") == ""
+		// A kubeconfig leads to another cluster than the one that this runs in.
+		forward = cluster.kubeconfig != "" || rt.Getenv("KUBERNETES_SERVICE_HOST") == "" || anyExists(rt.Getenv("KUBECONFIG"))
 	default:
 		return nil, step.Invalidf("--forward is %q; it has to be auto, always or never", cluster.forward)
 	}
@@ -125,6 +128,14 @@ func (d *deployments) find(ctx context.Context, rt *step.Runtime, access *access
 		d.found = append(d.found, found)
 	}
 	return found, err
+}
+
+// anyExists tells whether any file of a list, as KUBECONFIG has it, is there.
+func anyExists(list string) bool {
+	return slices.ContainsFunc(filepath.SplitList(list), func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
 }
 
 // addPredictors makes a target of every predictor, or one of the endpoint when
@@ -210,6 +221,9 @@ func (d *deployments) addBaseline(ctx context.Context, rt *step.Runtime, o seldo
 	}
 	// Another endpoint gets no credentials that were meant for the first.
 	o.Target.Endpoint, o.Target.Gateway, o.Target.Prefix, o.Auth = text, seldonclient.NoGateway, "", seldonclient.Auth{}
+	if err := o.Target.Validate(); err != nil {
+		return step.Invalidf("--baseline: %w", err)
+	}
 	d.baseline = &Target{Name: "baseline", Options: o}
 	return nil
 }

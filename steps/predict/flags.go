@@ -9,11 +9,13 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
@@ -84,8 +86,16 @@ func (f *accessFlags) options(redact func(string)) (seldonclient.Options, error)
 		{"protocol", string(o.Protocol), []string{"", "seldon", "v2", "tensorflow"}},
 		{"transport", string(o.Transport), []string{"", "rest", "grpc"}},
 	} {
-		if !contains(check.allowed, check.value) {
+		if !slices.Contains(check.allowed, check.value) {
 			return o, step.Invalidf("--%s is %q; it has to be one of %s", check.flag, check.value, strings.Join(check.allowed, " "))
+		}
+	}
+	for flag, endpoint := range map[string]string{"endpoint": f.endpoint, "grpc-endpoint": f.grpcEndpoint} {
+		if endpoint == "" {
+			continue
+		}
+		if err := (seldonclient.Target{Endpoint: endpoint}).Validate(); err != nil {
+			return o, step.Invalidf("--%s: %w", flag, err)
 		}
 	}
 	var err error
@@ -95,6 +105,11 @@ func (f *accessFlags) options(redact func(string)) (seldonclient.Options, error)
 	if o.Headers, err = parseHeaders(f.headers); err != nil {
 		return o, err
 	}
+	for name, values := range o.Headers {
+		if checks.SecretHeader(name) {
+			redactValues(redact, values)
+		}
+	}
 	if o.Auth, err = f.auth(redact); err != nil {
 		return o, err
 	}
@@ -102,13 +117,15 @@ func (f *accessFlags) options(redact func(string)) (seldonclient.Options, error)
 	return o, err
 }
 
-func contains(list []string, v string) bool {
-	for _, item := range list {
-		if item == v {
-			return true
+// redactValues makes the values of a header that holds secrets known, and what
+// stands in them after the name of a scheme.
+func redactValues(redact func(string), values []string) {
+	for _, v := range values {
+		redact(v)
+		if _, secret, ok := strings.Cut(v, " "); ok {
+			redact(secret)
 		}
 	}
-	return false
 }
 
 func parseHeaders(list []string) (http.Header, error) {

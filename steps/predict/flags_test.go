@@ -1,27 +1,55 @@
-package predict
+package predict_test
 
 import (
-	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/model-delivery/model-delivery/steps/seldonclient/modeltest"
 )
 
-func TestReportsStayInTheirDirectory(t *testing.T) {
+func TestFlagsThatAreWrong(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		dir, name, want string
-		wrong           bool
+	dir := write(t, map[string]string{"empty": "", "two": "a\nb\n", "user": "me\n", "token": "t\n", "ca": "no PEM"})
+	for name, tc := range map[string]struct {
+		args []string
+		says string
 	}{
-		{dir: "", name: "news/staging", want: ""},
-		{dir: "reports", name: "", want: "reports"},
-		{dir: "reports", name: "news/staging", want: filepath.Join("reports", "news", "staging")},
-		{dir: "reports", name: "news/", want: filepath.Join("reports", "news")},
-		{dir: "reports", name: "/staging", want: filepath.Join("reports", "staging")},
-		{dir: "reports", name: "../elsewhere", wrong: true},
+		"gateway":            {[]string{"--gateway", "nginx"}, "ambassador istio none"},
+		"protocol":           {[]string{"--protocol", "v1"}, "seldon v2 tensorflow"},
+		"transport":          {[]string{"--transport", "http"}, "rest grpc"},
+		"size":               {[]string{"--max-response", "16 megabytes"}, "is no size"},
+		"no size at all":     {[]string{"--max-response", "0"}, "is no size"},
+		"header":             {[]string{"--header", "no colon"}, "NAME: VALUE"},
+		"header of lines":    {[]string{"--header", "A: b\r\nC: d"}, "NAME: VALUE"},
+		"empty token":        {[]string{"--bearer-token-file", dir + "/empty"}, "has to hold one line"},
+		"token of two lines": {[]string{"--bearer-token-file", dir + "/two"}, "has to hold one line"},
+		"no password":        {[]string{"--basic-auth-file", dir + "/user"}, "USER:PASSWORD"},
+		"two ways to log in": {[]string{"--bearer-token-file", dir + "/token", "--basic-auth-file", dir + "/token"}, "not both"},
+		"no CA":              {[]string{"--ca-file", dir + "/ca"}, "holds no certificate"},
+		"half a certificate": {[]string{"--client-cert-file", dir + "/ca"}, "belong together"},
+		"no such check":      {[]string{"--only", "nothing"}, "no check is named so"},
+		"regular expression": {[]string{"--only", "("}, "--only"},
+		"credentials in it":  {[]string{"--endpoint", "http://me:hidden@127.0.0.1:1"}, "carries credentials"},
 	} {
-		f := runFlags{reportDir: tc.dir, reportName: tc.name}
-		got, err := f.reports()
-		if got != tc.want || (err != nil) != tc.wrong {
-			t.Errorf("%q in %q: %q, %v; want %q", tc.name, tc.dir, got, err, tc.want)
-		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			o := run(t, one, nil, append([]string{"--endpoint", "http://127.0.0.1:1"}, tc.args...)...)
+			if o.code != 2 || !strings.Contains(o.stderr, tc.says) || strings.Contains(o.stderr, "hidden") {
+				t.Errorf("exit code %d, want 2 with %q: %s", o.code, tc.says, o.stderr)
+			}
+		})
+	}
+}
+
+// TestSecretHeaderIsNotShown, although files are the better way.
+func TestSecretHeaderIsNotShown(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, modeltest.Text(401, "text/plain", "the token hidden-value is not known"))})
+	o := run(t, one, nil, "--endpoint", s.URL, "--header", "Authorization: Bearer hidden-value", "--header", "X-Tenant: shown")
+	if r, _ := s.Last(); r.Header.Get("Authorization") != "Bearer hidden-value" {
+		t.Errorf("sent %q", r.Header.Get("Authorization"))
+	}
+	if c := o.check(t, "one"); o.code != 1 || strings.Contains(o.stdout+o.stderr+c.Answer+c.Replay, "hidden-value") || !strings.Contains(c.Replay, "X-Tenant: shown") {
+		t.Errorf("exit code %d: %s%s", o.code, o.stdout, o.stderr)
 	}
 }

@@ -2,6 +2,7 @@ package predict
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"sync"
@@ -111,7 +112,7 @@ func (r *runner) target(ctx context.Context, t Target) error {
 	r.sessions = append(r.sessions, s)
 	selected := r.selected()
 	if len(selected) == 0 {
-		return fmt.Errorf("no check is named so")
+		return &InputError{Err: errors.New("no check is named so")}
 	}
 	// What cannot be asked at all is wrong input, not a failed check.
 	for _, c := range selected {

@@ -75,6 +75,12 @@ type Target struct {
 // endings are the paths of predictions that an endpoint may come with.
 var endings = []string{"/api/v1.0/predictions", "/api/v0.1/predictions"}
 
+// Validate tells what is wrong with the endpoint, without showing any secret in it.
+func (t Target) Validate() error {
+	_, _, _, err := t.parse()
+	return err
+}
+
 // parse splits the endpoint into its parts.
 func (t Target) parse() (scheme, host, path string, err error) {
 	text := t.Endpoint

@@ -118,7 +118,7 @@ func (i *invocation) Again(ctx context.Context, known *Answer) (*Answer, error) 
 	}
 	a := &Answer{Status: http.StatusOK, Header: http.Header{}, Latency: latency, protocol: i.client.options.Protocol, method: i.method, wire: wire}
 	if err != nil {
-		if failure := i.transportError(ctx, err); failure != nil {
+		if failure := i.transportError(ctx, err, latency); failure != nil {
 			return nil, failure
 		}
 		a.refused(err)
@@ -161,15 +161,16 @@ func (a *Answer) decode(into proto.Message) {
 }
 
 // transportError tells a call that got no answer from one that was answered
-// with an error; nil for the latter.
-func (i *invocation) transportError(ctx context.Context, err error) *TransportError {
+// with an error; nil for the latter. The server knows the deadline too, and may
+// tell of its end a moment before it has come here.
+func (i *invocation) transportError(ctx context.Context, err error, latency time.Duration) *TransportError {
 	s, _ := status.FromError(err)
 	text := s.Message()
 	e := &TransportError{Kind: KindOther, Err: errors.New(text), After: i.timeout}
 	switch {
 	case s.Code() == codes.Canceled && ctx.Err() != nil:
 		e.Kind = KindCanceled
-	case s.Code() == codes.DeadlineExceeded && ctx.Err() != nil:
+	case s.Code() == codes.DeadlineExceeded && (ctx.Err() != nil || latency >= i.timeout*9/10):
 		e.Kind = KindTimeout
 	case s.Code() == codes.ResourceExhausted && strings.Contains(text, "received message larger than max"):
 		e.Kind, e.Err = KindTooLarge, fmt.Errorf("the answer has more than the %d bytes allowed", i.client.options.MaxResponse)

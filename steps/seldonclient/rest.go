@@ -27,7 +27,7 @@ type restClient struct {
 
 func newREST(o Options) (*restClient, error) {
 	// A bad target is noticed here rather than by the first call.
-	if _, _, _, err := o.Target.parse(); err != nil {
+	if err := o.Target.Validate(); err != nil {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}

@@ -228,8 +228,15 @@ func (r *reader) tolerance(n *yaml.Node, where string) match.Tolerance {
 	return t
 }
 
-// secretHeaders are those whose values do not belong into a file of checks.
-var secretHeaders = map[string]bool{"Authorization": true, "X-Auth-Token": true, "Cookie": true, "Proxy-Authorization": true}
+// SecretHeader tells whether a header's values are secrets, which do not belong
+// into a file of checks.
+func SecretHeader(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Authorization", "X-Auth-Token", "Cookie", "Proxy-Authorization":
+		return true
+	}
+	return false
+}
 
 func (r *reader) headers(n *yaml.Node, where string) http.Header {
 	out := http.Header{}
@@ -242,7 +249,7 @@ func (r *reader) headers(n *yaml.Node, where string) http.Header {
 		name := r.text(v.Content[i], where)
 		text := r.text(v.Content[i+1], join(where, name))
 		switch {
-		case secretHeaders[http.CanonicalHeaderKey(name)]:
+		case SecretHeader(name):
 			r.problem(v.Content[i], join(where, name), "is a secret; give it to the command in a file, for instance with --bearer-token-file")
 		case strings.ContainsAny(name, " \t\r\n:") || name == "" || strings.ContainsAny(text, "\r\n"):
 			r.problem(v.Content[i], join(where, name), "is no header")
