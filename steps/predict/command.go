@@ -205,50 +205,6 @@ func setResults(rt *step.Runtime, r *report.Report) {
 	rt.Results.Set("digest", r.Digest)
 }
 
-// printCheck prints one check: a line when it passed, all that is known when
-// it did not.
-func printCheck(rt *step.Runtime, c *report.Check) {
-	name := c.Name
-	if c.Target != "" {
-		name += " (" + c.Target + ")"
-	}
-	mark := "FAIL"
-	switch c.Outcome {
-	case report.Passed:
-		mark = "ok  "
-	case report.Skipped:
-		mark = "skip"
-	}
-	line := mark + " " + name
-	if c.Summary != "" {
-		line += ": " + c.Summary
-	}
-	fmt.Fprintln(rt.Stdout, line)
-	for _, f := range c.Findings {
-		fmt.Fprintf(rt.Stdout, "     %s: %s\n", f.Stage, f.Message)
-	}
-	for _, why := range c.Flakes {
-		fmt.Fprintf(rt.Stdout, "     repeated after: %s\n", why)
-	}
-	if c.Replay != "" {
-		fmt.Fprintf(rt.Stdout, "     replay: %s\n", c.Replay)
-	}
-}
-
-// printedLines is how much of each log is printed; the report has more.
-const printedLines = 15
-
-// printLogs prints the ends of the model's logs.
-func printLogs(rt *step.Runtime, logs []report.Log) {
-	for _, log := range logs {
-		lines := strings.Split(strings.TrimRight(log.Text, "\n"), "\n")
-		fmt.Fprintf(rt.Stdout, "the end of the log of container %s of pod %s:\n", log.Container, log.Pod)
-		for _, line := range lines[max(0, len(lines)-printedLines):] {
-			fmt.Fprintf(rt.Stdout, "     %s\n", line)
-		}
-	}
-}
-
 func lintCommand() *step.Command {
 	return &step.Command{
 		Name:    "lint",

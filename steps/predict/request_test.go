@@ -251,3 +251,25 @@ func TestReplay(t *testing.T) {
 		t.Errorf("replayed %s as %s with %v", want, got, r.Header)
 	}
 }
+
+// TestTerminalIsNotSteered by what a model answers or logs.
+func TestTerminalIsNotSteered(t *testing.T) {
+	t.Parallel()
+	cluster, kubeconfig := cluster(t, promoted)
+	cluster.Log("models", "news-main-1", "classifier", "\x1b[2Jgone\x07\nMemoryError")
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, modeltest.Text(500, "text/plain", "\x1b]0;title\x07 oops \x9b31m"))})
+	o := run(t, one, nil, "--endpoint", s.URL, "--gateway", "none", "--deployment", "news", "--kubeconfig", kubeconfig)
+	if strings.ContainsAny(o.stdout+o.stderr, "\x1b\x07\u009b") || !strings.Contains(o.stdout, "oops") || !strings.Contains(o.stdout, "MemoryError") {
+		t.Errorf("printed %q", o.stdout)
+	}
+}
+
+// TestManyValues: an answer may be small as bytes and large as values.
+func TestManyValues(t *testing.T) {
+	t.Parallel()
+	body := `{"data":{"ndarray":[` + strings.Repeat("0,", 4_100_000) + `0]}}`
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", body)})
+	if o := run(t, one, nil, "--endpoint", s.URL); o.code != 1 || !strings.Contains(o.stdout, "it has more than 4000000 values") {
+		t.Errorf("exit code %d: %.2000s", o.code, o.stdout)
+	}
+}

@@ -176,3 +176,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestReadIsBounded(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	if err := os.WriteFile(path, []byte(head+"checks:\n"+strings.Repeat("# a long comment\n", checks.MaxChecks/16)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := checks.Read(path); err == nil || !strings.Contains(err.Error(), "p.yaml: is larger than 8388608 bytes") {
+		t.Errorf("error %v", err)
+	}
+}

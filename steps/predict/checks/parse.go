@@ -21,13 +21,17 @@ import (
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
 )
 
-// MaxFile bounds a file of checks, and each file of a request, in bytes.
-const MaxFile = 32 << 20
+// Bounds of files, in bytes. One of checks takes some seventy times as much
+// memory while it is read.
+const (
+	MaxChecks = 8 << 20
+	MaxFile   = 32 << 20 // of a request, contract or schema
+)
 
 // Read reads a file of checks and looks at the files that it names. When
 // anything is wrong the error is [Problems].
 func Read(path string) (*File, error) {
-	data, err := readBounded(path)
+	data, err := readBounded(path, MaxChecks)
 	if err != nil {
 		return nil, Problems{{File: path, What: err.Error()}}
 	}
@@ -38,18 +42,18 @@ func Read(path string) (*File, error) {
 	return f, nil
 }
 
-func readBounded(path string) ([]byte, error) {
+func readBounded(path string, limit int) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, pathError(err)
 	}
 	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, MaxFile+1))
+	data, err := io.ReadAll(io.LimitReader(file, int64(limit)+1))
 	if err != nil {
 		return nil, pathError(err)
 	}
-	if len(data) > MaxFile {
-		return nil, fmt.Errorf("is larger than %d bytes", MaxFile)
+	if len(data) > limit {
+		return nil, fmt.Errorf("is larger than %d bytes", limit)
 	}
 	return data, nil
 }

@@ -79,7 +79,7 @@ func (r *reader) columns(n *yaml.Node, where string, d *Dataset) {
 }
 
 func (r *reader) contractFile(n *yaml.Node, where, path string) {
-	data, err := readBounded(filepath.Join(r.dir, path))
+	data, err := readBounded(filepath.Join(r.dir, path), MaxFile)
 	if err == nil {
 		_, err = contract.Parse(data)
 	}

@@ -115,7 +115,7 @@ func (r *reader) requestFile(n *yaml.Node, where string, q *Request) {
 	if path == "" {
 		return
 	}
-	data, err := readBounded(filepath.Join(r.dir, path))
+	data, err := readBounded(filepath.Join(r.dir, path), MaxFile)
 	if err != nil {
 		r.problem(n, where, "%s %v", path, err)
 		return

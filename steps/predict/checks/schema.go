@@ -62,7 +62,7 @@ func (r *reader) schema(n *yaml.Node, where string) *Schema {
 		if s.path = r.path(n, where); s.path == "" {
 			return nil
 		}
-		data, err := readBounded(filepath.Join(r.dir, s.path))
+		data, err := readBounded(filepath.Join(r.dir, s.path), MaxFile)
 		if err == nil {
 			doc, err = value.Decode(data)
 		}

@@ -170,8 +170,8 @@ func sortedKeys[V any](m map[string]V) []string {
 // compareSet pairs expected and given elements. Plain matches are taken as they
 // come, which is exact for values that do not overlap within the tolerance.
 func (c *comparer) compareSet(want set, got any) {
-	c.total += len(want.items)
 	items, ok := got.([]any)
+	c.total += max(len(want.items), len(items), 1)
 	if !ok {
 		c.differ(true, "a set of "+list(want.items), value.Kind(got))
 		return
@@ -181,6 +181,7 @@ func (c *comparer) compareSet(want set, got any) {
 		return
 	}
 	used := make([]bool, len(items))
+	missing, expected := 0, ""
 	for _, p := range want.items {
 		i := -1
 		for j, item := range items {
@@ -189,16 +190,24 @@ func (c *comparer) compareSet(want set, got any) {
 				break
 			}
 		}
-		if i < 0 {
-			c.differ(false, value.String(p.raw, showLimit)+" in the set", value.String(got, showLimit))
+		if i >= 0 {
+			used[i] = true
+		} else if missing++; missing == 1 {
+			expected = value.String(p.raw, showLimit) + " in the set"
+		}
+	}
+	surplus := 0
+	for j, item := range items {
+		if used[j] {
 			continue
 		}
-		used[i] = true
-	}
-	for j, item := range items {
-		if !used[j] {
-			c.differ(false, "a set without "+value.String(item, 60), value.String(got, showLimit))
+		if surplus++; missing == 0 && surplus == 1 {
+			expected = "a set without " + value.String(item, 60)
 		}
+	}
+	if n := max(missing, surplus); n > 0 {
+		c.differ(false, expected, value.String(got, showLimit))
+		c.count += n - 1
 	}
 }
 

@@ -45,7 +45,8 @@ func TestCompare(t *testing.T) {
 		{"a key too few", `{"a":1,"b":2}`, `{"a":1}`, Tolerance{}, ".b", 1},
 		{"some keys", `{"$contains":{"a":1}}`, `{"a":1,"b":2}`, Tolerance{}, "", 0},
 		{"a set", `{"$set":["a","b","b"]}`, `["b","a","b"]`, Tolerance{}, "", 0},
-		{"not the set", `{"$set":["a","b"]}`, `["b","b"]`, Tolerance{}, "", 2},
+		{"not the set", `{"$set":["a","b"]}`, `["b","b"]`, Tolerance{}, "", 1},
+		{"more than the set", `{"$set":["a"]}`, `["b","a","c"]`, Tolerance{}, "", 2},
 		{"a choice", `[{"$oneOf":[1,"one"]}]`, `["one"]`, Tolerance{}, "", 0},
 		{"a pattern", `{"$matches":"^sp.ce$"}`, `"space"`, Tolerance{}, "", 0},
 		{"not the pattern", `{"$matches":"^sp.ce$"}`, `"autos"`, Tolerance{}, "", 1},
@@ -87,4 +88,37 @@ func TestCompileRefuses(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
+}
+
+// FuzzCompare: data is like itself, and comparing it with anything ends.
+func FuzzCompare(f *testing.F) {
+	f.Add([]byte(`{"a":[1,2.5,NaN,"x",null,true]}`), []byte(`{"a":[1,2.5,NaN,"x",null,false]}`))
+	f.Add([]byte(`[{"$set":[1,2]},{"$between":[0,1]}]`), []byte(`[[2,1],0.5]`))
+	f.Add([]byte(`{"$set":[]}`), []byte(`[1,2]`))
+	f.Add([]byte(`{"$set":[1,2]}`), []byte(`[3,4]`))
+	f.Add([]byte(`9007199254740993`), []byte(`1e400`))
+	f.Fuzz(func(t *testing.T, one, other []byte) {
+		a, err := value.Decode(one)
+		if err != nil {
+			return
+		}
+		b, err := value.Decode(other)
+		if err != nil {
+			return
+		}
+		literal, err := Compile(map[string]any{"$literal": a})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := literal.Compare(a, Tolerance{}); d != nil {
+			t.Errorf("%s differs from itself: %+v", one, d)
+		}
+		pattern, err := Compile(a)
+		if err != nil {
+			return
+		}
+		if d := pattern.Compare(b, Tolerance{Relative: 1e-6}); d != nil && (d.Count < 1 || d.Count > d.Total) {
+			t.Errorf("%d of %d differ", d.Count, d.Total)
+		}
+	})
 }

@@ -9,6 +9,10 @@ import (
 // MaxDepth is how deeply arrays and objects may be nested.
 const MaxDepth = 1000
 
+// MaxValues is how many values a text may hold: each takes many times the memory
+// of the two bytes that the smallest needs.
+const MaxValues = 4_000_000
+
 // SyntaxError says where a text stops being JSON.
 type SyntaxError struct {
 	Offset int // bytes from the start
@@ -37,8 +41,9 @@ func Decode(data []byte) (any, error) {
 }
 
 type decoder struct {
-	data []byte
-	pos  int
+	data   []byte
+	pos    int
+	values int
 }
 
 func (d *decoder) fail(what string) error { return &SyntaxError{Offset: d.pos, What: what} }
@@ -57,6 +62,9 @@ func (d *decoder) space() {
 func (d *decoder) value(depth int) (any, error) {
 	if d.pos >= len(d.data) {
 		return nil, d.fail("it ends too early")
+	}
+	if d.values++; d.values > MaxValues {
+		return nil, d.fail(fmt.Sprintf("it has more than %d values", MaxValues))
 	}
 	if depth > MaxDepth {
 		return nil, d.fail("it is nested too deeply")

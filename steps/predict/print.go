@@ -1,0 +1,65 @@
+package predict
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"github.com/model-delivery/model-delivery/steps/predict/report"
+	"github.com/model-delivery/model-delivery/steps/step"
+)
+
+// printCheck prints one check: a line when it passed, all that is known when
+// it did not.
+func printCheck(rt *step.Runtime, c *report.Check) {
+	name := c.Name
+	if c.Target != "" {
+		name += " (" + c.Target + ")"
+	}
+	mark := "FAIL"
+	switch c.Outcome {
+	case report.Passed:
+		mark = "ok  "
+	case report.Skipped:
+		mark = "skip"
+	}
+	line := mark + " " + name
+	if c.Summary != "" {
+		line += ": " + c.Summary
+	}
+	fmt.Fprintln(rt.Stdout, printable(line))
+	for _, f := range c.Findings {
+		fmt.Fprintf(rt.Stdout, "     %s: %s\n", f.Stage, printable(f.Message))
+	}
+	for _, why := range c.Flakes {
+		fmt.Fprintf(rt.Stdout, "     repeated after: %s\n", printable(why))
+	}
+	if c.Replay != "" {
+		fmt.Fprintf(rt.Stdout, "     replay: %s\n", c.Replay)
+	}
+}
+
+// printedLines is how much of each log is printed; the report has more.
+const printedLines = 15
+
+// printLogs prints the ends of the model's logs.
+func printLogs(rt *step.Runtime, logs []report.Log) {
+	for _, log := range logs {
+		lines := strings.Split(strings.TrimRight(log.Text, "\n"), "\n")
+		fmt.Fprintf(rt.Stdout, "the end of the log of container %s of pod %s:\n", log.Container, log.Pod)
+		for _, line := range lines[max(0, len(lines)-printedLines):] {
+			fmt.Fprintf(rt.Stdout, "     %s\n", printable(line))
+		}
+	}
+}
+
+// printable takes control characters, which would steer a terminal, out of a
+// line that a model may have had a say in.
+func printable(line string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && r != '\t' {
+			return '\ufffd'
+		}
+		return r
+	}, line)
+}
