@@ -18,6 +18,21 @@ import (
 //go:embed loop.py
 var loop string
 
+// findPython finds an interpreter that has requests.
+func (b *bench) findPython(ctx context.Context) error {
+	tried := []string{"python3", "/usr/bin/python3"}
+	if b.python != "" {
+		tried = []string{b.python}
+	}
+	for _, python := range tried {
+		if exec.CommandContext(ctx, python, "-c", "import requests").Run() == nil {
+			b.python = python
+			return nil
+		}
+	}
+	return fmt.Errorf("none of %v has the package requests; Debian's is python3-requests", tried)
+}
+
 // writeGoldens writes the same goldens for both.
 func (b *bench) writeGoldens() error {
 	var checks strings.Builder

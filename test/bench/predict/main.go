@@ -18,7 +18,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -40,7 +39,7 @@ func main() {
 	flag.IntVar(&b.concurrency, "concurrency", 4, "requests at a time")
 	flag.IntVar(&b.checks, "checks", 10_000, "golden checks")
 	flag.IntVar(&b.rows, "rows", 1_000_000, "rows of the dataset")
-	flag.StringVar(&b.python, "python", cmp.Or(os.Getenv("PYTHON"), "python3"), "interpreter that has requests")
+	flag.StringVar(&b.python, "python", os.Getenv("PYTHON"), "interpreter that has requests (default: the first python3 that has)")
 	flag.Parse()
 	run := b.run
 	if *serve {
@@ -68,6 +67,9 @@ func (b *bench) run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	b.dir = dir
+	if err := b.findPython(ctx); err != nil {
+		return err
+	}
 	if err := b.build(ctx); err != nil {
 		return err
 	}
