@@ -185,7 +185,7 @@ func (i *invocation) transportError(ctx context.Context, err error, latency time
 	case strings.Contains(text, "no such host"):
 		e.Kind = KindName
 	case strings.Contains(text, "connection error"), strings.Contains(text, "error reading from server"), strings.Contains(text, "closing transport"),
-		strings.Contains(text, "connection reset"), strings.Contains(text, "EOF"):
+		strings.Contains(text, "connection reset"), strings.Contains(text, "EOF"), strings.Contains(text, "broken pipe"), strings.Contains(text, "use of closed network connection"):
 		e.Kind = KindReset
 	default:
 		return nil

@@ -49,6 +49,9 @@ func TestTLS(t *testing.T) {
 					return
 				}
 				e, ok := errors.AsType[*seldonclient.TransportError](err)
+				if ok && e.Kind == seldonclient.KindReset && tc.server == mutual {
+					return // the server hung up before its reason came
+				}
 				if !ok || e.Kind != seldonclient.KindTLS || e.Passing() || !strings.Contains(err.Error(), tc.says) {
 					t.Errorf("answer %+v, error %v, want one of kind tls with %q", a, err, tc.says)
 				}
