@@ -4,6 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/big"
+	"strconv"
+	"strings"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
@@ -124,6 +127,9 @@ func appendElement(out []byte, datatype string, v any) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s is not a number", value.String(v, 40))
 	}
+	if !holds(datatype, v) {
+		return nil, fmt.Errorf("%s is no %s", value.String(v, 40), datatype)
+	}
 	le := binary.LittleEndian
 	switch datatype {
 	case "UINT8", "INT8":
@@ -146,6 +152,42 @@ func appendElement(out []byte, datatype string, v any) ([]byte, error) {
 		return le.AppendUint64(out, math.Float64bits(f)), nil
 	}
 	return nil, fmt.Errorf("datatype %q is not known", datatype)
+}
+
+// holds tells whether a number is one of a datatype's: integers have bounds and
+// no fractions. Datatypes of floating point hold any, if not exactly.
+func holds(datatype string, v any) bool {
+	size, integer := strings.CutPrefix(datatype, "INT")
+	if !integer {
+		if size, integer = strings.CutPrefix(datatype, "UINT"); !integer {
+			return true
+		}
+	}
+	whole := new(big.Int)
+	switch n := v.(type) {
+	case int64:
+		whole.SetInt64(n)
+	case uint64:
+		whole.SetUint64(n)
+	case float64:
+		if n != math.Trunc(n) || math.Abs(n) > 1<<53 {
+			return false
+		}
+		whole.SetInt64(int64(n))
+	default:
+		return false
+	}
+	bits, err := strconv.Atoi(size)
+	if err != nil {
+		return true // no datatype, which is told elsewhere
+	}
+	if strings.HasPrefix(datatype, "UINT") {
+		return whole.Sign() >= 0 && whole.BitLen() <= bits
+	}
+	if whole.Sign() < 0 {
+		whole.Not(whole) // -128 needs as many bits as 127
+	}
+	return whole.BitLen() < bits
 }
 
 func asInt(v any) int64 {

@@ -93,7 +93,7 @@ func toContents(datatype string, values []any) (*inferencepb.InferTensorContents
 			c.BytesContents = append(c.BytesContents, raw)
 		case datatype == "BOOL" && boolean:
 			c.BoolContents = append(c.BoolContents, flag)
-		case !number || datatype == "BOOL":
+		case !number || datatype == "BOOL" || !holds(datatype, v):
 			return nil, fmt.Errorf("data[%d] is %s, which does not fit datatype %s", i, value.String(v, 40), datatype)
 		default:
 			switch datatype {
