@@ -82,3 +82,35 @@ func TestOutOfRange(t *testing.T) {
 		}
 	}
 }
+
+// TestTFTensor reads what TensorFlow writes, in its many spellings.
+func TestTFTensor(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ text, want string }{
+		"float":          {`{"dtype":"DT_FLOAT","tensorShape":{"dim":[{"size":"1"},{"size":"2"}]},"floatVal":[0.5,1]}`, `[[0.5,1]]`},
+		"by number":      {`{"dtype":1,"tensor_shape":{"dim":[{"size":2}]},"float_val":[0.5,1]}`, `[0.5,1]`},
+		"shortened":      {`{"dtype":"DT_INT32","tensorShape":{"dim":[{"size":"3"}]},"intVal":[7]}`, `[7,7,7]`},
+		"content":        {`{"dtype":"DT_DOUBLE","tensorShape":{"dim":[{"size":"1"}]},"tensorContent":"AAAAAAAA8D8="}`, `[1]`},
+		"text":           {`{"dtype":"DT_STRING","tensorShape":{"dim":[{"size":"1"}]},"stringVal":["c3BhY2U="]}`, `["space"]`},
+		"scalar":         {`{"dtype":"DT_BOOL","tensorShape":{},"boolVal":[true]}`, `true`},
+		"large integers": {`{"dtype":"DT_INT64","tensorShape":{"dim":[{"size":"1"}]},"int64Val":["9007199254740993"]}`, `[9007199254740993]`},
+		"blown up":       {`{"dtype":"DT_FLOAT","tensorShape":{"dim":[{"size":"4000"},{"size":"4000"}]},"floatVal":[1]}`, ""},
+		"too little":     {`{"dtype":"DT_DOUBLE","tensorShape":{"dim":[{"size":"1"}]},"tensorContent":"AAAA"}`, ""},
+		"no type":        {`{"tensorShape":{}}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := &Answer{Status: 200, Body: []byte(`{"data":{"tftensor":` + tc.text + `}}`), protocol: Seldon, method: Predict}
+			m, err := a.Message()
+			if tc.want == "" {
+				if err == nil {
+					t.Errorf("read as %s", value.String(m.Value, 100))
+				}
+				return
+			}
+			if err != nil || value.String(m.Value, 0) != tc.want {
+				t.Errorf("got %+v, error %v, want %s", m, err, tc.want)
+			}
+		})
+	}
+}

@@ -104,7 +104,7 @@ func readTFTensor(payload any) (any, error) {
 	}
 	// The last value stands for all that follow it, as TensorFlow shortens.
 	if len(values) > 0 && len(values) < size {
-		if size > 1<<24 {
+		if size > value.MaxValues {
 			return nil, schemaErrorf("data.tftensor.tensorShape %v is too large", shape)
 		}
 		last := values[len(values)-1]
