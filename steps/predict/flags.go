@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"net/http"
@@ -195,6 +196,7 @@ func (f *accessFlags) auth(redact func(string)) (seldonclient.Auth, error) {
 			return a, step.Invalidf("--basic-auth-file: the file has to hold USER:PASSWORD")
 		}
 		redact(a.Password)
+		redact(base64.StdEncoding.EncodeToString([]byte(a.User + ":" + a.Password))) // as it is sent
 	}
 	if f.seldonFile != "" {
 		if a.SeldonToken, err = readSecret("seldon-token-file", f.seldonFile); err != nil {

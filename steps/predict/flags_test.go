@@ -1,6 +1,7 @@
 package predict_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -51,5 +52,20 @@ func TestSecretHeaderIsNotShown(t *testing.T) {
 	}
 	if c := o.check(t, "one"); o.code != 1 || strings.Contains(o.stdout+o.stderr+c.Answer+c.Replay, "hidden-value") || !strings.Contains(c.Replay, "X-Tenant: shown") {
 		t.Errorf("exit code %d: %s%s", o.code, o.stdout, o.stderr)
+	}
+}
+
+// TestEchoedCredentialsAreNotShown: a server may answer with what it was sent.
+func TestEchoedCredentialsAreNotShown(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, func(n int, w http.ResponseWriter, r *http.Request) bool {
+		user, password, _ := r.BasicAuth()
+		return modeltest.Text(401, "text/plain", r.Header.Get("Authorization")+" of "+user+" with "+password)(n, w, r)
+	})})
+	dir := write(t, map[string]string{"login": "somebody:a-long-password\n"})
+	o := run(t, one, nil, "--endpoint", s.URL, "--basic-auth-file", dir+"/login")
+	all := o.stdout + o.stderr + o.check(t, "one").Answer
+	if o.code != 1 || !strings.Contains(all, "somebody") || strings.Contains(all, "a-long-password") || strings.Contains(all, "c29tZWJvZHk6YS1sb25nLXBhc3N3b3Jk") {
+		t.Errorf("exit code %d: %s", o.code, all)
 	}
 }
