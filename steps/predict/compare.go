@@ -254,7 +254,7 @@ func (s *session) plain(ctx context.Context, c *checks.Check, q *checks.Request,
 	if err != nil {
 		return nil, nil, &report.Finding{Stage: report.Transport, Message: err.Error()}
 	}
-	a, flakes, err := s.ask(ctx, p, nil)
+	a, flakes, err := s.ask(ctx, p, nil, s.options.Retries)
 	out.Flakes = append(out.Flakes, flakes...)
 	if err != nil {
 		f := s.transport(err)

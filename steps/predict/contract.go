@@ -38,7 +38,7 @@ func (s *session) contract(ctx context.Context, c *checks.Check, out *report.Che
 			out.Findings = append(out.Findings, report.Finding{Stage: report.Transport, Message: err.Error()})
 			return
 		}
-		a, flakes, err := s.ask(ctx, p, c.Expect.Status)
+		a, flakes, err := s.ask(ctx, p, c.Expect.Status, s.options.Retries)
 		out.Flakes = append(out.Flakes, flakes...)
 		if err != nil {
 			out.Findings = append(out.Findings, s.transport(err))

@@ -139,3 +139,14 @@ func TestFeedbackAndExplain(t *testing.T) {
 		}
 	}
 }
+
+// TestFeedbackIsGivenOnce: neither to see whether the model is there, nor again
+// when the connection breaks.
+func TestFeedbackIsGivenOnce(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.Reset()})
+	o := run(t, "checks:\n- {name: feedback, method: feedback, request: {reward: 1.0, request: {data: {ndarray: [[1]]}}}}\n", nil, "--endpoint", s.URL)
+	if o.code != 3 || s.Requests() != 1 || o.report.Flakes != 0 {
+		t.Errorf("exit code %d after %d requests: %s", o.code, s.Requests(), o.stdout)
+	}
+}

@@ -80,7 +80,7 @@ func (s *session) probes(selected []*checks.Check) []probe {
 		}
 	}
 	for _, c := range selected {
-		if c.Kind() == "request" {
+		if c.Kind() == "request" && c.Method != seldonclient.Feedback {
 			add(c, c.Request)
 		}
 	}

@@ -122,7 +122,7 @@ func (f *recordFlags) selected(file *checks.File) ([]*checks.Check, error) {
 	}
 	var out []*checks.Check
 	for _, c := range file.Checks {
-		if c.Request != nil && only.MatchString(c.Name) && (f.overwrite || !c.HasExpect) {
+		if c.Request != nil && c.Method != seldonclient.Feedback && only.MatchString(c.Name) && (f.overwrite || !c.HasExpect) {
 			out = append(out, c)
 		}
 	}
@@ -150,7 +150,7 @@ func (s *session) observe(ctx context.Context, c *checks.Check, flags *recordFla
 	var fields []checks.Field
 	for range max(flags.repeat, 1) {
 		// Any status is an answer worth writing down, but for those that pass.
-		a, _, err := s.ask(ctx, p, nil)
+		a, _, err := s.ask(ctx, p, nil, s.options.Retries)
 		if err != nil {
 			return nil, step.Infra(errors.New(s.options.Secrets(err.Error())))
 		}

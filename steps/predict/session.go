@@ -155,11 +155,11 @@ const maxPause = 30 * time.Second
 // ask sends a call and, when no answer comes, sends it again. wanted is the
 // status that the check expects: one that is wanted is an answer. Every
 // repetition leaves a line in flakes.
-func (s *session) ask(ctx context.Context, p seldonclient.Prepared, wanted *checks.Range) (a *seldonclient.Answer, flakes []string, err error) {
+func (s *session) ask(ctx context.Context, p seldonclient.Prepared, wanted *checks.Range, retries int) (a *seldonclient.Answer, flakes []string, err error) {
 	for attempt := 0; ; attempt++ {
 		a, err = p.Do(ctx)
 		why, pause := s.repeatable(a, err, wanted)
-		if why == "" || attempt >= s.options.Retries || ctx.Err() != nil {
+		if why == "" || attempt >= retries || ctx.Err() != nil {
 			return a, flakes, err
 		}
 		pause = max(pause, 100*time.Millisecond<<min(attempt, 6))
@@ -205,7 +205,11 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 		out.Findings = append(out.Findings, report.Finding{Stage: report.Transport, Message: err.Error()})
 		return
 	}
-	a, flakes, err := s.ask(ctx, p, c.Expect.Status)
+	retries := s.options.Retries
+	if c.Method == seldonclient.Feedback {
+		retries = 0 // a reward must not be given twice
+	}
+	a, flakes, err := s.ask(ctx, p, c.Expect.Status, retries)
 	out.Flakes = flakes
 	if err != nil {
 		out.Findings = append(out.Findings, s.transport(err))
