@@ -109,6 +109,7 @@ const logEvery = 5 * time.Second
 func (s *session) await(ctx context.Context, p probe, start time.Time) error {
 	told := start
 	pause := 50 * time.Millisecond
+	last := ""
 	for {
 		a, err := p.prepared.Do(ctx)
 		why := s.notReady(p, a, err)
@@ -116,6 +117,10 @@ func (s *session) await(ctx context.Context, p probe, start time.Time) error {
 			return nil
 		}
 		why = s.options.Secrets(why)
+		if ctx.Err() != nil && last != "" {
+			why = last // this call was ended by the end of the wait
+		}
+		last = why
 		if time.Since(told) > logEvery {
 			told = time.Now()
 			s.options.Log("waiting for the model, %s so far: %s", time.Since(start).Round(time.Second), why)

@@ -106,7 +106,7 @@ func TestTransport(t *testing.T) {
 		fault modeltest.Fault
 		says  string
 	}{
-		"slow":      {modeltest.From(2, modeltest.Slow(time.Minute)), "no answer within 300ms"},
+		"slow":      {modeltest.From(2, modeltest.Slow(time.Minute)), "no answer within 1s"},
 		"cut off":   {modeltest.From(2, modeltest.CutOff("{")), "cut off"},
 		"endless":   {modeltest.From(2, modeltest.Endless()), "more than the 1048576 bytes allowed"},
 		"elsewhere": {modeltest.From(2, modeltest.Redirect(elsewhere.URL, 307)), "which is not followed"},
@@ -114,7 +114,7 @@ func TestTransport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := modeltest.New(t, modeltest.Options{Fault: tc.fault})
-			o := run(t, "defaults: {timeout: 300ms}\n"+one, nil, "--endpoint", s.URL, "--max-response", "1MiB", "--retries", "1")
+			o := run(t, "defaults: {timeout: 1s}\n"+one, nil, "--endpoint", s.URL, "--max-response", "1MiB", "--retries", "1")
 			if o.code != 3 || o.results["outcome"] != "transport" || !strings.Contains(o.stdout, tc.says) {
 				t.Errorf("exit code %d, results %v, want %q: %s", o.code, o.results, tc.says, o.stdout)
 			}
@@ -171,7 +171,7 @@ func TestReady(t *testing.T) {
 		t.Errorf("late: exit code %d, %d flakes: %s%s", o.code, o.report.Flakes, o.stdout, o.stderr)
 	}
 	never := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(503, "text/plain", "no healthy upstream")})
-	if o := run(t, one, nil, "--endpoint", never.URL, "--ready-timeout", "300ms"); o.code != 3 || o.results["outcome"] != "not-ready" || !strings.Contains(o.stdout, "no healthy upstream") {
+	if o := run(t, one, nil, "--endpoint", never.URL, "--ready-timeout", "2s"); o.code != 3 || o.results["outcome"] != "not-ready" || !strings.Contains(o.stdout, "no healthy upstream") {
 		t.Errorf("never: exit code %d: %s%s", o.code, o.stdout, o.stderr)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -179,7 +179,7 @@ func TestReady(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	if o := run(t, one, nil, "--endpoint", "http://"+listener.Addr().String(), "--ready-timeout", "300ms"); o.code != 3 || o.results["outcome"] != "not-ready" {
+	if o := run(t, one, nil, "--endpoint", "http://"+listener.Addr().String(), "--ready-timeout", "2s"); o.code != 3 || o.results["outcome"] != "not-ready" {
 		t.Errorf("nobody: exit code %d: %s%s", o.code, o.stdout, o.stderr)
 	}
 }
