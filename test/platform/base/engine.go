@@ -137,6 +137,9 @@ func (e engineComponent) Start(ctx context.Context, env *local.Env) error {
 			return err
 		}
 	}
+	if err := dropStalePorts(ctx, env); err != nil {
+		return err
+	}
 	process, err := startEngine(env)
 	if err != nil {
 		return err
@@ -241,6 +244,10 @@ func (engineComponent) Stop(ctx context.Context, env *local.Env) error {
 		if err := endProcess(ctx, pid); err != nil {
 			return fmt.Errorf("stop the Docker engine: %w", err)
 		}
+	}
+	// An engine that was killed leaves its data mounted on itself, once for each time.
+	for syscall.Unmount(env.Cache.Path("engine", "data"), syscall.MNT_DETACH) == nil {
+		env.Logf("unmount what a killed engine left")
 	}
 	return cleanNetwork(ctx, env)
 }

@@ -3,17 +3,47 @@ package base
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/model-delivery/model-delivery/test/platform/execute"
 	"github.com/model-delivery/model-delivery/test/platform/local"
 )
 
+// bridgeName is the device of the network that the platform makes, so that
+// what a killed engine left on it can be told from what is others'.
+const bridgeName = "modeldelivery"
+
+// dropStalePorts removes the devices that a killed engine left on the network's
+// bridge. The kernel keeps a dead container's network for minutes while it has
+// connections to close, and until then it answers at an address that the next
+// container gets.
+func dropStalePorts(ctx context.Context, env *local.Env) error {
+	ports, err := os.ReadDir("/sys/class/net/" + bridgeName + "/brif")
+	if err != nil { // there is no such bridge
+		return nil
+	}
+	for _, port := range ports {
+		if err := deleteDevice(ctx, env, port.Name()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteDevice removes a network device, if it is there.
+func deleteDevice(ctx context.Context, env *local.Env, name string) error {
+	if _, err := net.InterfaceByName(name); err != nil {
+		return nil
+	}
+	return env.Run(ctx, execute.Cmd{Name: "ip", Args: []string{"link", "delete", name}})
+}
+
 // cleanNetwork removes what an engine leaves on the machine when it ends: its
-// default bridge, and its rules in the packet filter.
+// bridges, and its rules in the packet filter.
 func cleanNetwork(ctx context.Context, env *local.Env) error {
-	if _, err := net.InterfaceByName("docker0"); err == nil {
-		if err := env.Run(ctx, execute.Cmd{Name: "ip", Args: []string{"link", "delete", "docker0"}}); err != nil {
+	for _, bridge := range []string{"docker0", bridgeName} {
+		if err := deleteDevice(ctx, env, bridge); err != nil {
 			return err
 		}
 	}
@@ -62,7 +92,7 @@ func undo(table string) [][]string {
 // ofBridge says whether a rule speaks of a bridge that an engine made.
 func ofBridge(rule []string) bool {
 	for i, field := range rule[:len(rule)-1] {
-		if name := rule[i+1]; (field == "-i" || field == "-o") && (name == "docker0" || strings.HasPrefix(name, "br-")) {
+		if name := rule[i+1]; (field == "-i" || field == "-o") && (name == "docker0" || name == bridgeName || strings.HasPrefix(name, "br-")) {
 			return true
 		}
 	}

@@ -221,6 +221,7 @@ func createNetwork(ctx context.Context, env *local.Env, engine *docker.Engine) e
 		IPAM:   &network.IPAM{Config: []network.IPAMConfig{{Subnet: subnet, Gateway: subnet.Addr().Next()}}},
 		Options: map[string]string{
 			"com.docker.network.bridge.enable_ip_masquerade": "true",
+			"com.docker.network.bridge.name":                 bridgeName,
 			"com.docker.network.driver.mtu":                  strconv.Itoa(env.State.EngineMTU),
 		},
 		Labels: map[string]string{docker.Label: "network"},
