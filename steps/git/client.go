@@ -26,6 +26,9 @@ type Options struct {
 	Auth Auth
 	// AllowFile lets repositories be paths of this machine.
 	AllowFile bool
+	// Offline lets no repository be reached, for a clone whose configuration may
+	// have been written by others.
+	Offline bool
 	// UntrustedTree is for work trees that nothing may be executed or followed
 	// from: symbolic links are not made, filters not run.
 	UntrustedTree bool
@@ -68,6 +71,10 @@ func New(remote string, options Options) (*Client, error) {
 	protocols := "https:http:ssh"
 	if options.AllowFile {
 		protocols += ":file"
+	}
+	if options.Offline {
+		protocols = "none"
+		c.env = append(c.env, "GIT_NO_LAZY_FETCH=1")
 	}
 	c.env = append(c.env, "GIT_ALLOW_PROTOCOL="+protocols)
 	c.env = append(c.env, options.Env...)

@@ -51,6 +51,9 @@ type Promotion struct {
 	Strategy    Strategy
 	Evidence    evidence.Promotion
 	Tag         string // annotated tag that a pushed promotion gets; empty: none
+	// Changelog lists what is new since a commit of the models repository, that
+	// of the promotion before; may be nil.
+	Changelog   func(ctx context.Context, since string) ([]string, error)
 	Git         git.Options
 	Forge       PullRequests          // for ViaPullRequest
 	Request     forge.PullRequestSpec // what is decorated: assignees, reviewers, labels, draft
@@ -113,6 +116,9 @@ func (p Promotion) in(ctx context.Context, do func(context.Context, *work) (Outc
 }
 
 func (w *work) promote(ctx context.Context) (Outcome, error) {
+	if err := w.tellChanges(ctx); err != nil {
+		return Outcome{}, err
+	}
 	switch {
 	case w.DryRun:
 		return w.dryRun(ctx)
@@ -120,6 +126,40 @@ func (w *work) promote(ctx context.Context) (Outcome, error) {
 		return w.pullRequest(ctx)
 	}
 	return w.push(ctx)
+}
+
+// changelogDepth is how far back the promotion before is looked for.
+const changelogDepth = 50
+
+// tellChanges says what is new since the promotion before, where that can be
+// told.
+func (w *work) tellChanges(ctx context.Context) error {
+	if w.Changelog == nil {
+		return nil
+	}
+	if err := w.clone.Fetch(ctx, changelogDepth, filter, []string{w.Branch}); err != nil {
+		return err
+	}
+	last, err := w.lastChange(ctx, ref(w.Branch))
+	if err != nil || last == "" {
+		return err
+	}
+	message, err := w.clone.Run(ctx, "log", "-1", "--no-show-signature", "--format=%B", last)
+	if err != nil {
+		return err
+	}
+	since := evidence.Trailers(message)[evidence.TrailerSourceCommit]
+	if len(since) == 0 {
+		return nil
+	}
+	changes, err := w.Changelog(ctx, since[0])
+	if err != nil {
+		// What is new is good to know, and no reason to stop a release.
+		w.Logf("warning: what is new is not told: %v", err)
+		return ctx.Err()
+	}
+	w.Evidence.Changelog = changes
+	return nil
 }
 
 func (p Promotion) check() error {
