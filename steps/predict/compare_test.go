@@ -71,7 +71,7 @@ func TestCompareWithABaseline(t *testing.T) {
 func TestCompareIsSlower(t *testing.T) {
 	t.Parallel()
 	base := modeltest.New(t, modeltest.Options{})
-	slow := modeltest.New(t, modeltest.Options{Fault: modeltest.Slow(100 * time.Millisecond)})
+	slow := modeltest.New(t, modeltest.Options{Fault: modeltest.Slow(300 * time.Millisecond)})
 	o := run(t, `checks:
 - {name: one, request: {data: {ndarray: [[1, 2]]}}}
 - {name: two, request: {data: {ndarray: [[3, 4]]}}}

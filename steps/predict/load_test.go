@@ -82,7 +82,7 @@ func TestTimeoutAndSignal(t *testing.T) {
 	s := modeltest.New(t, modeltest.Options{})
 	checks := fmt.Sprintf(load, "duration: 1m", "errors: 0") + "- {name: after, dataset: {file: points.csv, inputs: [a, b]}}\n"
 	start := time.Now()
-	o := run(t, checks, map[string]string{"points.csv": points}, "--endpoint", s.URL, "--timeout", "1s")
+	o := run(t, checks, map[string]string{"points.csv": points}, "--endpoint", s.URL, "--timeout", "2s")
 	if took := time.Since(start); took > 10*time.Second || o.code == 0 || o.check(t, "after").Outcome != report.NotReady {
 		t.Errorf("exit code %d after %s: %s", o.code, took, o.stdout)
 	}
