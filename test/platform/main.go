@@ -19,7 +19,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The work tree is the current directory, as `go run ./test/platform` has it.
-	os.Exit(local.Execute(ctx, all("."), base.Check, base.Probe, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(local.Execute(ctx, all("."), base.TestComponents(), base.Check, base.Probe, os.Args[1:], os.Stdout, os.Stderr))
 }
 
 // all returns every component, in the order in which they are started, for the

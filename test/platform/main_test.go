@@ -37,7 +37,7 @@ func TestReadme(t *testing.T) {
 		t.Errorf("the README has the components\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	var usage bytes.Buffer
-	if code := local.Execute(t.Context(), all("."), nil, nil, []string{"--help"}, &usage, &usage); code != 0 {
+	if code := local.Execute(t.Context(), all("."), nil, nil, nil, []string{"--help"}, &usage, &usage); code != 0 {
 		t.Fatalf("--help: exit code %d", code)
 	}
 	flags := regexp.MustCompile(`(?m)^ +--([a-z-]+)`).FindAllStringSubmatch(usage.String(), -1)

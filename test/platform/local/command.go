@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/mattn/go-isatty"
@@ -26,8 +27,8 @@ Flags:
 
 // Execute runs a command of the platform and returns its exit code: 0 done,
 // 1 failed (for status: not all components run), 2 wrong usage; for run, that of
-// the command.
-func Execute(ctx context.Context, all []Component, check func(context.Context, *Env) error,
+// the command. What run starts beside all are the components for tests.
+func Execute(ctx context.Context, all, forTests []Component, check func(context.Context, *Env) error,
 	probe func(context.Context) Source, args []string, stdout, stderr io.Writer) int {
 	options := Options{Check: check, Probe: probe}
 	flags := pflag.NewFlagSet("platform", pflag.ContinueOnError)
@@ -54,6 +55,9 @@ func Execute(ctx context.Context, all []Component, check func(context.Context, *
 	if len(command) == 0 || (command[0] == "run") != (len(command) > 1) {
 		flags.Usage()
 		return 2
+	}
+	if command[0] == "run" {
+		all = slices.Concat(all, forTests)
 	}
 	options.Progress = progress.New(stderr, terminal(stderr))
 	platform, err := New(all, options)

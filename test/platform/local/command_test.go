@@ -39,7 +39,7 @@ func TestExecute(t *testing.T) {
 	} {
 		notes.fail = map[string]error{test.fail: errors.New("it broke")}
 		var stdout, stderr bytes.Buffer
-		code := Execute(t.Context(), fakes(notes, "engine", "cluster: engine"), nil,
+		code := Execute(t.Context(), fakes(notes, "engine", "cluster: engine"), nil, nil,
 			func(context.Context) Source { t.Error("the source was given"); return Release },
 			append(own[:len(own):len(own)], strings.Fields(test.args)...), &stdout, &stderr)
 		if code != test.code {
@@ -59,7 +59,7 @@ func TestDirectoriesComeFromTheEnvironment(t *testing.T) {
 	var got *State
 	notes := &notes{during: func(_ string, env *Env) { got = env.State }}
 	var stderr bytes.Buffer
-	if code := Execute(t.Context(), fakes(notes, "engine"), nil, nil, []string{"up", "--source=source"}, &stderr, &stderr); code != 0 {
+	if code := Execute(t.Context(), fakes(notes, "engine"), nil, nil, nil, []string{"up", "--source=source"}, &stderr, &stderr); code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
 	if got.StateDir != state || got.CacheDir != store {
