@@ -11,7 +11,7 @@ import (
 type browser struct{}
 
 // TestComponents returns what tests need beside the platform itself.
-func TestComponents() []local.Component { return []local.Component{browser{}} }
+func TestComponents() []local.Component { return []local.Component{browser{}, python{}} }
 
 func (browser) Name() string    { return "browser" }
 func (browser) Needs() []string { return nil }

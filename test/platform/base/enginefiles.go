@@ -107,6 +107,11 @@ func hostPackages(ctx context.Context, env *local.Env, needed map[string]string)
 			missing = append(missing, pkg)
 		}
 	}
+	return installPackages(ctx, env, missing)
+}
+
+// installPackages installs Debian packages on this machine.
+func installPackages(ctx context.Context, env *local.Env, missing []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
