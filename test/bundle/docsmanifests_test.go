@@ -9,6 +9,8 @@ import (
 
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	triggersv1beta1 "github.com/tektoncd/triggers/pkg/apis/triggers/v1beta1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/model-delivery/model-delivery/test/bundle"
 )
@@ -21,6 +23,11 @@ func TestManifestsOfPages(t *testing.T) {
 	shown := 0
 	for _, p := range pages(t) {
 		for _, block := range p.blocks {
+			if strings.HasPrefix(block, "apiVersion: networking.k8s.io/") {
+				if err := yaml.UnmarshalStrict([]byte(block), &networkingv1.NetworkPolicy{}); err != nil {
+					t.Errorf("%s: %v", p.file, err)
+				}
+			}
 			if !strings.HasPrefix(block, "apiVersion: tekton.dev/") {
 				continue
 			}
