@@ -24,7 +24,8 @@ type session struct {
 
 	mu        sync.Mutex
 	clients   map[clientKey]*seldonclient.Client
-	latencies metrics.Latencies // of single requests
+	calls     map[*checks.Check]seldonclient.Prepared // built, not sent yet
+	latencies metrics.Latencies                       // of single requests
 }
 
 type clientKey struct {
@@ -33,7 +34,7 @@ type clientKey struct {
 }
 
 func newSession(o Options, t Target) *session {
-	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}}
+	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}}
 }
 
 func (s *session) close() {
@@ -136,8 +137,25 @@ func (s *session) prepares(c *checks.Check) error {
 	if c.Load != nil {
 		q = c.Load.Request
 	}
-	_, err := s.prepare(c, q)
+	p, err := s.prepare(c, q)
+	if err == nil && c.Kind() == "request" {
+		s.mu.Lock()
+		s.calls[c] = p
+		s.mu.Unlock()
+	}
 	return err
+}
+
+// call is the call of a single request, built once.
+func (s *session) call(c *checks.Check) (seldonclient.Prepared, error) {
+	s.mu.Lock()
+	p := s.calls[c]
+	delete(s.calls, c)
+	s.mu.Unlock()
+	if p != nil {
+		return p, nil
+	}
+	return s.prepare(c, c.Request)
 }
 
 // passing are the statuses of gateways and servers that cannot answer right now.
@@ -200,7 +218,7 @@ func retryAfter(text string) time.Duration {
 
 // request runs a check of a single request.
 func (s *session) request(ctx context.Context, c *checks.Check, out *report.Check) {
-	p, err := s.prepare(c, c.Request)
+	p, err := s.call(c)
 	if err != nil {
 		out.Findings = append(out.Findings, report.Finding{Stage: report.Transport, Message: err.Error()})
 		return
