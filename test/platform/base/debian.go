@@ -14,8 +14,6 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"github.com/google/go-containerregistry/pkg/name"
-
 	"github.com/model-delivery/model-delivery/test/platform/cache"
 	"github.com/model-delivery/model-delivery/test/platform/docker"
 	"github.com/model-delivery/model-delivery/test/platform/image"
@@ -81,7 +79,7 @@ func runScript(ctx context.Context, env *local.Env, s script, out string) error 
 	}
 	from := "model-delivery/build-base:" + digest.Hex[:12]
 	to := "model-delivery/build-" + s.name + ":" + digest.Hex[:12]
-	if err := loadImage(ctx, engine, from, s.base); err != nil {
+	if err := engine.LoadImage(ctx, from, s.base); err != nil {
 		return err
 	}
 	defer engine.ImageRemove(context.WithoutCancel(ctx), from, client.ImageRemoveOptions{})
@@ -166,23 +164,4 @@ func writeAll(path string, from io.Reader) error {
 		return err
 	}
 	return file.Close()
-}
-
-// loadImage puts the image into the engine as ref, unless it is there.
-func loadImage(ctx context.Context, engine *docker.Engine, ref string, img v1.Image) error {
-	config, err := img.ConfigName()
-	if err != nil {
-		return err
-	}
-	if found, err := engine.ImageInspect(ctx, ref); err == nil && found.ID == config.String() {
-		return nil
-	}
-	tag, err := name.NewTag(ref, name.WeakValidation)
-	if err != nil {
-		return err
-	}
-	reader, writer := io.Pipe()
-	go func() { writer.CloseWithError(tarball.Write(tag, img, writer)) }()
-	defer reader.Close()
-	return engine.Load(ctx, reader)
 }

@@ -91,7 +91,7 @@ func probePrivileged(ctx context.Context, env *local.Env, found *docker.Engine) 
 		return err
 	}
 	const ref = "model-delivery/probe:latest"
-	if err := loadImage(ctx, found, ref, pause); err != nil {
+	if err := found.LoadImage(ctx, ref, pause); err != nil {
 		return err
 	}
 	created, err := found.ContainerCreate(ctx, client.ContainerCreateOptions{

@@ -47,7 +47,7 @@ func (nodeImage) Build(ctx context.Context, env *local.Env) error {
 		return err
 	}
 	const ref = "kindest/node:" + versions.Kubernetes
-	if err := loadImage(ctx, engine, ref, img); err != nil {
+	if err := engine.LoadImage(ctx, ref, img); err != nil {
 		return err
 	}
 	pushed, err := env.Push(ctx, ref, img)

@@ -94,7 +94,7 @@ func (registry) Build(ctx context.Context, env *local.Env) error {
 	if err != nil {
 		return err
 	}
-	return loadImage(ctx, engine, builtRegistry, img)
+	return engine.LoadImage(ctx, builtRegistry, img)
 }
 
 // Start makes the network when it is missing, and runs the registry on it.
@@ -130,7 +130,7 @@ func (registry) Start(ctx context.Context, env *local.Env) error {
 	if err != nil {
 		return err
 	}
-	return waitHTTP(ctx, "http://"+address+"/v2/", 30*time.Second)
+	return local.WaitHTTP(ctx, "http://"+address+"/v2/", http.StatusOK, 30*time.Second)
 }
 
 // Stop removes the registry, and the network if the platform made it.
@@ -157,7 +157,7 @@ func (registry) Status(ctx context.Context, env *local.Env) (local.Status, error
 	if env.State.Registry == "" {
 		return local.Status{Condition: local.Absent}, nil
 	}
-	if err := waitHTTP(ctx, "http://"+env.State.Registry+"/v2/", 2*time.Second); err != nil {
+	if err := local.WaitHTTP(ctx, "http://"+env.State.Registry+"/v2/", http.StatusOK, 2*time.Second); err != nil {
 		return local.Status{Condition: local.Broken, Detail: err.Error()}, nil
 	}
 	return local.Status{Condition: local.Running, Detail: env.State.Registry}, nil
@@ -259,40 +259,4 @@ candidates:
 		return candidate, nil
 	}
 	return netip.Prefix{}, fmt.Errorf("find a range for the network %s: 172.24.0.0/16 to 172.30.0.0/16 are all in use", networkName)
-}
-
-// waitHTTP waits until the address answers a request with success.
-func waitHTTP(ctx context.Context, url string, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	for {
-		err := getOK(ctx, url)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait %s for %s: %w", limit, url, err)
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
-}
-
-func getOK(ctx context.Context, url string) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	// The address is on this machine: no proxy is asked, whatever the
-	// environment says.
-	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
-	answer, err := plain.Do(request)
-	if err != nil {
-		return err
-	}
-	answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("it answers %s", answer.Status)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"os"
 	"time"
@@ -82,7 +83,7 @@ func (forge) Start(ctx context.Context, env *local.Env) error {
 	if err != nil {
 		return err
 	}
-	if err := waitHTTP(ctx, address+"/api/healthz", time.Minute); err != nil {
+	if err := local.WaitHTTP(ctx, address+"/api/healthz", http.StatusOK, time.Minute); err != nil {
 		return fmt.Errorf("%w; it wrote:\n%s", err, engine.LastLines(ctx, forgeContainer, 10))
 	}
 	return forgeSetup{env: env, address: address}.run(ctx)
@@ -114,7 +115,7 @@ func (forge) Status(ctx context.Context, env *local.Env) (local.Status, error) {
 	if address == "" {
 		return local.Status{Condition: local.Absent}, nil
 	}
-	if err := waitHTTP(ctx, address+"/api/healthz", 2*time.Second); err != nil {
+	if err := local.WaitHTTP(ctx, address+"/api/healthz", http.StatusOK, 2*time.Second); err != nil {
 		return local.Status{Condition: local.Broken, Detail: err.Error()}, nil
 	}
 	return local.Status{Condition: local.Running, Detail: address}, nil

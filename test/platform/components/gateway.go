@@ -55,7 +55,7 @@ func (g gatewayRouter) Start(ctx context.Context, env *local.Env) error {
 		return err
 	}
 	address := fmt.Sprintf("http://127.0.0.1:%d", gatewayNodePort)
-	if err := waitAnswer(ctx, address, time.Minute); err != nil {
+	if err := local.WaitHTTP(ctx, address+"/nothing/leads/here", http.StatusNotFound, time.Minute); err != nil {
 		return err
 	}
 	return errors.Join(
@@ -67,32 +67,6 @@ func (g gatewayRouter) Start(ctx context.Context, env *local.Env) error {
 // Status reports whether the gateway runs.
 func (gatewayRouter) Status(ctx context.Context, env *local.Env) (local.Status, error) {
 	return statusOf(ctx, env, "gateway", env.State.Value("gateway", "url"), gatewayNamespace)
-}
-
-// waitAnswer waits until a gateway without a route for the address says so.
-func waitAnswer(ctx context.Context, address string, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address+"/nothing/leads/here", nil)
-		if err != nil {
-			return err
-		}
-		answer, err := client.Do(request)
-		if err == nil {
-			answer.Body.Close()
-			if answer.StatusCode == http.StatusNotFound {
-				return nil
-			}
-			err = fmt.Errorf("it answers %s", answer.Status)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait %s for the gateway at %s: %w", limit, address, err)
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
 }
 
 // chart returns the digest of the proxy's chart in the registry, "" in a release.

@@ -1,4 +1,4 @@
-package components
+package local
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 	"time"
 )
 
-// waitHTTP waits until the address answers a request with 200.
-func waitHTTP(ctx context.Context, url string, limit time.Duration) error {
+// WaitHTTP waits until the address, which is on this machine, answers a request
+// with the status.
+func WaitHTTP(ctx context.Context, url string, status int, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	// The address is on this machine: no proxy is asked, whatever the
-	// environment says.
-	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
+	// No proxy is asked, whatever the environment says.
+	plain := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
 	for {
-		err := getOK(ctx, plain, url)
+		err := askHTTP(ctx, plain, url, status)
 		if err == nil {
 			return nil
 		}
@@ -27,7 +27,7 @@ func waitHTTP(ctx context.Context, url string, limit time.Duration) error {
 	}
 }
 
-func getOK(ctx context.Context, client *http.Client, url string) error {
+func askHTTP(ctx context.Context, client *http.Client, url string, status int) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return err
@@ -37,7 +37,7 @@ func getOK(ctx context.Context, client *http.Client, url string) error {
 		return err
 	}
 	answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
+	if answer.StatusCode != status {
 		return fmt.Errorf("it answers %s", answer.Status)
 	}
 	return nil
