@@ -40,7 +40,9 @@ func (w *work) dryRun(ctx context.Context) (Outcome, error) {
 // first, the change is made anew on top of theirs.
 func (w *work) push(ctx context.Context) (Outcome, error) {
 	start := time.Now()
-	pushed := "" // a commit whose push had no clear answer
+	// The commit that was pushed last: an answer that says no, or none at all,
+	// may be the one to a second try of git's own after the first arrived.
+	pushed, unclear := "", false
 	for attempt := 1; ; attempt++ {
 		base, err := w.base(ctx)
 		if err != nil {
@@ -62,6 +64,7 @@ func (w *work) push(ctx context.Context) (Outcome, error) {
 		if err := w.Before("push"); err != nil {
 			return Outcome{}, err
 		}
+		pushed = outcome.Commit
 		err = w.clone.Push(ctx, outcome.Commit, w.Branch, nil)
 		switch {
 		case err == nil:
@@ -74,11 +77,11 @@ func (w *work) push(ctx context.Context) (Outcome, error) {
 			w.Logf("somebody pushed to %s first (attempt %d): making the change anew on top of theirs", w.Branch, attempt)
 		case git.Race(err):
 			return Outcome{}, step.WithHint(step.Infra(fmt.Errorf("%w: overtaken %d times in %s", err, attempt, time.Since(start).Round(time.Second))), "run it again when fewer push at once, or give it a longer --push-timeout")
-		case git.Refused(err) || pushed != "":
+		case git.Refused(err) || unclear:
 			return Outcome{}, git.ExplainPush(err)
 		default:
 			// The connection may have broken after the server took the commit.
-			pushed = outcome.Commit
+			unclear = true
 			w.Logf("pushing had no clear answer: looking whether it arrived")
 		}
 		if err := pause(ctx, attempt); err != nil {

@@ -81,6 +81,7 @@ type Outcome struct {
 type work struct {
 	Promotion
 	clone *git.Repository
+	tried string // commit that was pushed to the promotion's own branch
 	// taking back: only what is replaced is, the tree of the target with this
 	// ID.
 	taking   bool

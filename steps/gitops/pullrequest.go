@@ -103,7 +103,7 @@ func (w *work) pushBranch(ctx context.Context, branch, tip string, c change) (co
 	if tip != "" {
 		holds, ours, err := w.look(ctx, tip, c)
 		if err != nil || holds {
-			return tip, false, err
+			return tip, tip == w.tried, err
 		}
 		if !ours {
 			who, _ := w.clone.Run(ctx, "log", "-1", "--no-show-signature", "--format=%h by %an <%ae>: %s", tip)
@@ -117,6 +117,7 @@ func (w *work) pushBranch(ctx context.Context, branch, tip string, c change) (co
 	if err := w.Before("push"); err != nil {
 		return "", false, err
 	}
+	w.tried = commit
 	// The lease makes sure that what is replaced is what was looked at.
 	if err := w.clone.Push(ctx, commit, branch, &tip); err != nil {
 		if git.Race(err) {

@@ -11,14 +11,7 @@ import (
 
 func connected(t *testing.T, url string) forge.Forge {
 	t.Helper()
-	httpClient, err := forge.NewHTTPClient(url, forge.HTTPOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository, err := forge.ParseRepository(url + "/org/My%20Project/_git/r")
-	if err != nil {
-		t.Fatal(err)
-	}
+	repository, httpClient := forgetest.Connect(t, url, "SERVER/org/My%20Project/_git/r")
 	c, err := New(repository, forge.Credentials{Username: "any", Token: "t0k"}, httpClient)
 	if err != nil {
 		t.Fatal(err)

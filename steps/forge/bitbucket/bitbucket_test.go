@@ -10,14 +10,7 @@ import (
 
 func connected(t *testing.T, url string) forge.Forge {
 	t.Helper()
-	httpClient, err := forge.NewHTTPClient(url, forge.HTTPOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository, err := forge.ParseRepository("git@bitbucket.org:team/r.git")
-	if err != nil {
-		t.Fatal(err)
-	}
+	repository, httpClient := forgetest.Connect(t, url, "git@bitbucket.org:team/r.git")
 	return New(repository, forge.Credentials{Token: "t0k"}, url, httpClient)
 }
 

@@ -10,8 +10,11 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/model-delivery/model-delivery/steps/forge"
 )
 
 // Exchange is a request that is expected and the answer to it.
@@ -101,4 +104,19 @@ func sameJSON(got []byte, want string) bool {
 	}
 	var a, b any
 	return json.Unmarshal(got, &a) == nil && json.Unmarshal([]byte(want), &b) == nil && reflect.DeepEqual(a, b)
+}
+
+// Connect returns a client for the server at an address and a repository there
+// that a clone URL names; in the clone URL SERVER is that address.
+func Connect(t testing.TB, url, remote string) (forge.Repository, *http.Client) {
+	t.Helper()
+	httpClient, err := forge.NewHTTPClient(url, forge.HTTPOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	repository, err := forge.ParseRepository(strings.Replace(remote, "SERVER", url, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return repository, httpClient
 }

@@ -11,14 +11,7 @@ import (
 
 func connected(t *testing.T, url string) forge.Forge {
 	t.Helper()
-	httpClient, err := forge.NewHTTPClient(url, forge.HTTPOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository, err := forge.ParseRepository(url + "/o/r.git")
-	if err != nil {
-		t.Fatal(err)
-	}
+	repository, httpClient := forgetest.Connect(t, url, "SERVER/o/r.git")
 	c := New(repository, forge.Credentials{Token: "t0k"}, httpClient)
 	c.pause = func(context.Context, int) error { return nil }
 	return c

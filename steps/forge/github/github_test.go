@@ -19,14 +19,7 @@ import (
 
 func connected(t *testing.T, url string) forge.Forge {
 	t.Helper()
-	httpClient, err := forge.NewHTTPClient(url, forge.HTTPOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository, err := forge.ParseRepository("https://github.example/o/r.git")
-	if err != nil {
-		t.Fatal(err)
-	}
+	repository, httpClient := forgetest.Connect(t, url, "https://github.example/o/r.git")
 	c, err := New(repository, forge.Credentials{Token: "t0k"}, url+"/api/v3/", httpClient)
 	if err != nil {
 		t.Fatal(err)

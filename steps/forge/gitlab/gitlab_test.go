@@ -11,14 +11,7 @@ import (
 
 func connected(t *testing.T, url string) forge.Forge {
 	t.Helper()
-	httpClient, err := forge.NewHTTPClient(url, forge.HTTPOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	repository, err := forge.ParseRepository(url + "/group/sub/r.git")
-	if err != nil {
-		t.Fatal(err)
-	}
+	repository, httpClient := forgetest.Connect(t, url, "SERVER/group/sub/r.git")
 	c, err := New(repository, forge.Credentials{Username: "bot", Token: "t0k"}, httpClient)
 	if err != nil {
 		t.Fatal(err)
