@@ -117,7 +117,7 @@ var kebab = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 func TestNamesAndDescriptions(t *testing.T) {
 	t.Parallel()
 	check := func(file, what, name, description string) {
-		hint := name == "IMAGE_URL" || name == "IMAGE_DIGEST" || strings.HasPrefix(name, "CHAINS-GIT_")
+		hint := name == "IMAGE_URL" || name == "IMAGE_DIGEST" || strings.HasPrefix(name, "CHAINS-GIT_") || strings.HasSuffix(name, "-ARTIFACT_OUTPUTS")
 		if !kebab.MatchString(name) && !hint && !strings.HasPrefix(file, "tasks/git-checkout/") {
 			t.Errorf("%s: %s %q is not in kebab-case", file, what, name)
 		}
