@@ -53,7 +53,8 @@ type run struct {
 	out     io.Writer
 	journal journal
 	deploy  model.Deployment
-	sidecar bool // the daemon's
+	sidecar bool   // the daemon's
+	machine string // the daemon's
 }
 
 // Run proves the model. Its error says only that the run could not begin; what
@@ -79,6 +80,7 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 	}
 	r.sidecar = o.DockerSidecar && strings.HasPrefix(endpoint.Host, "unix://")
 	machine := endpoint.Machine()
+	r.machine = machine
 	if strings.Contains(machine, ":") {
 		machine = "[" + machine + "]"
 	}

@@ -64,7 +64,7 @@ func (s *stand) command(name string, flags []string, results map[string]string) 
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error {
 			call := name
-			for _, flag := range []string{"strategy", "push", "expect-id", "file", "endpoint", "dry-run", "prefetch"} {
+			for _, flag := range []string{"strategy", "push", "expect-id", "file", "endpoint", "dry-run", "prefetch", "host-ports"} {
 				if value := values[flag]; value != nil && *value != "" {
 					call += " --" + flag + " " + filepath.Base(*value)
 				}
@@ -95,7 +95,7 @@ func (s *stand) steps() integration.Steps {
 	attempts := cmp.Or(s.attempts, "1")
 	kind := func() *step.Command {
 		return &step.Command{Name: "kind-cluster", Short: "stands in", Subcommands: []*step.Command{
-			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig", "prefetch", "ca-dir", "early-kubeconfig", "logs-dir", "max-log-bytes"}, map[string]string{"node-image": "node@" + digest, "attempts": attempts}),
+			s.command("kind-cluster create", []string{"config", "node-image", "registry-mirror", "name", "kubeconfig", "prefetch", "ca-dir", "early-kubeconfig", "host-ports", "logs-dir", "max-log-bytes"}, map[string]string{"node-image": "node@" + digest, "attempts": attempts}),
 			s.command("kind-cluster load", []string{"name", "image", "wait"}, nil),
 			s.command("kind-cluster logs", []string{"name", "output-dir", "max-size"}, nil),
 			s.command("kind-cluster delete", []string{"name", "kubeconfig"}, nil),
@@ -165,7 +165,7 @@ func TestAllPhases(t *testing.T) {
 	calls := s.called()
 	slices.Sort(calls[:6]) // side by side
 	want := []string{
-		"cluster-setup --file setup.yaml", "cluster-setup --file setup.yaml --dry-run true", "docker-wait", "kind-cluster create --prefetch operator:1", "kind-cluster load", "model-image --strategy make", "seldon-deploy",
+		"cluster-setup --file setup.yaml", "cluster-setup --file setup.yaml --dry-run true", "docker-wait", "kind-cluster create --prefetch operator:1 --host-ports 30188", "kind-cluster load", "model-image --strategy make", "seldon-deploy",
 		"seldon-predict --endpoint 127.0.0.1:30188", "model-image --strategy none --push news-classifier:v1 --expect-id sha256:1", "kind-cluster logs", "kind-cluster delete",
 	}
 	if !slices.Equal(calls, want) {

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"errors"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -80,11 +81,24 @@ func (r *run) cluster(ctx context.Context, prefetch []string) bool {
 	for _, image := range prefetch {
 		args = append(args, "--prefetch", image)
 	}
+	if port := r.gatewayPort(); port != "" {
+		args = append(args, "--host-ports", port)
+	}
 	if r.paths.report != "" {
 		args = append(args, "--logs-dir", r.kindLogs(), "--max-log-bytes", strconv.FormatInt(r.MaxLogBytes, 10))
 	}
 	args = append(args, "--name", r.Name, "--kubeconfig", r.paths.kubeconfig, "--early-kubeconfig", r.earlyKubeconfig())
 	return r.execute(ctx, "cluster", r.steps.KindCluster(), args...)
+}
+
+// gatewayPort is the port by which the checks reach the gateway on the
+// daemon's machine; "" when they do not.
+func (r *run) gatewayPort() string {
+	address, err := url.Parse(r.GatewayURL)
+	if err != nil || r.paths.checks == "" || address.Hostname() != r.machine {
+		return ""
+	}
+	return address.Port()
 }
 
 func (r *run) build(ctx context.Context) bool {

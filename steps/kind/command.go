@@ -103,6 +103,7 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.options.Prefetch, "prefetch", nil, "images that pods will want, for the nodes to pull while the control plane starts")
 	fs.StringSliceVar(&f.options.OuterSubnets, "outer-subnets", nil, "CIDRs of the cluster around this one, to stay clear of (default: found from this pod)")
 	fs.Int32SliceVar(&f.nodePorts, "node-ports", nil, "node ports that tests use, to check that they can be reached")
+	fs.Int32SliceVar(&f.options.HostPorts, "host-ports", nil, "ports of the daemon's machine that tests use, to check that the configuration maps them")
 	fs.BoolVar(&f.options.Strict, "strict-config", false, "make every warning about the configuration an error")
 	fs.BoolVar(&f.options.Replace, "replace", false, "remove a cluster of the same name first")
 	fs.BoolVar(&f.options.SafeEtcd, "safe-etcd", false, "let etcd wait for the disk at each commit; a throw-away cluster needs no such care")

@@ -165,6 +165,7 @@ func (c *creation) adjust() error {
 		outer:             outer,
 		remote:            remote != "",
 		nodePorts:         c.NodePorts,
+		hostPorts:         c.HostPorts,
 	})
 	var wrong []string
 	for _, f := range findings {

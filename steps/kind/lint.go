@@ -34,6 +34,7 @@ type surroundings struct {
 	outer             outerCluster
 	remote            bool // the daemon is on another machine
 	nodePorts         []int32
+	hostPorts         []int32
 }
 
 // kinds of documents that kind generates for kubeadm, with the version of
@@ -219,11 +220,11 @@ func lintSubnets(config *v1alpha4.Cluster, outer outerCluster) []Finding {
 func lintPorts(config *v1alpha4.Cluster, s surroundings) []Finding {
 	const firstNodePort, lastNodePort = 30000, 32767
 	var found []Finding
-	var mapped []int32
+	var mapped, published []int32
 	custom := strings.Contains(strings.Join(config.KubeadmConfigPatches, "\n"), "service-node-port-range")
 	for n, node := range config.Nodes {
 		for i, m := range node.ExtraPortMappings {
-			mapped = append(mapped, m.ContainerPort)
+			mapped, published = append(mapped, m.ContainerPort), append(published, m.HostPort)
 			outside := m.ContainerPort < firstNodePort || m.ContainerPort > lastNodePort
 			if outside && !custom {
 				found = append(found, Finding{Path: fmt.Sprintf("nodes[%d].extraPortMappings[%d]", n, i),
@@ -235,6 +236,12 @@ func lintPorts(config *v1alpha4.Cluster, s surroundings) []Finding {
 		if s.remote && !slices.Contains(mapped, port) {
 			found = append(found, Finding{Path: "nodes.extraPortMappings",
 				Text: fmt.Sprintf("nothing maps node port %d, and the daemon is on another machine, so it cannot be reached", port)})
+		}
+	}
+	for _, port := range s.hostPorts {
+		if !slices.Contains(published, port) {
+			found = append(found, Finding{Path: "nodes.extraPortMappings",
+				Text: fmt.Sprintf("nothing is mapped to host port %d, where the tests ask; add {containerPort: NODE_PORT, hostPort: %d, listenAddress: 127.0.0.1}", port, port)})
 		}
 	}
 	return found

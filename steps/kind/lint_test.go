@@ -55,6 +55,8 @@ func TestLint(t *testing.T) {
 		{"port that is no node port", v1alpha4.Cluster{Nodes: mapping(80)}, surroundings{}, "only a pod with hostPort", false},
 		{"node port", v1alpha4.Cluster{Nodes: mapping(30080)}, surroundings{remote: true, nodePorts: []int32{30080}}, "", false},
 		{"node port that nothing maps", v1alpha4.Cluster{Nodes: mapping(30080)}, surroundings{remote: true, nodePorts: []int32{30081}}, "nothing maps node port 30081", false},
+		{"host port that nothing is mapped to", v1alpha4.Cluster{Nodes: mapping(30080)}, surroundings{hostPorts: []int32{30188}}, "nothing is mapped to host port 30188", false},
+		{"host port that is mapped", v1alpha4.Cluster{Nodes: []v1alpha4.Node{{ExtraPortMappings: []v1alpha4.PortMapping{{ContainerPort: 30080, HostPort: 30188}}}}}, surroundings{hostPorts: []int32{30188}}, "", false},
 		{"node port in the same network", v1alpha4.Cluster{}, surroundings{nodePorts: []int32{30081}}, "", false},
 
 		{"old Kubernetes", v1alpha4.Cluster{}, surroundings{kubernetesVersion: "v1.19.16"}, "older than 1.24.0", true},

@@ -99,6 +99,9 @@ type Options struct {
 	// NodePorts are the ports that services of the tests use, for checking
 	// that they can be reached.
 	NodePorts []int32
+	// HostPorts are ports of the daemon's machine that the tests use, for
+	// checking that the configuration maps them.
+	HostPorts []int32
 	// Strict makes every finding about the configuration an error.
 	Strict bool
 	// Replace removes a cluster of the same name first instead of failing.

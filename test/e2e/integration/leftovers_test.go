@@ -3,7 +3,7 @@
 package integration
 
 import (
-	"maps"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -96,8 +96,25 @@ func TestNothingLeft(t *testing.T) {
 			r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
 		})
 	}
-	if after := traces(t); !maps.Equal(before, after) {
-		t.Errorf("the node had %v before, %v after", before, after)
+	// Others use the cluster too: what they have going goes, and what comes is retried for.
+	grown := func() (names []string) {
+		for name, count := range traces(t) {
+			if count > before[name] {
+				names = append(names, fmt.Sprintf("%s from %d to %d", name, before[name], count))
+			}
+		}
+		return names
+	}
+	for try := 1; ; try++ {
+		names := grown()
+		if len(names) == 0 {
+			break
+		}
+		if try == 12 {
+			t.Errorf("there are more on the node than before: %v", names)
+			break
+		}
+		time.Sleep(5 * time.Second)
 	}
 }
 

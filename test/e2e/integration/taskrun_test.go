@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -178,16 +179,20 @@ done`))
 }
 
 // traces counts what on the node could grow from run to run.
-func traces(t *testing.T) map[string]string {
+func traces(t *testing.T) map[string]int {
 	t.Helper()
-	out := map[string]string{}
+	out := map[string]int{}
 	for name, script := range map[string]string{
 		"interfaces": "ls /sys/class/net | grep -c . ",
 		"mounts":     "grep -c . /proc/1/mountinfo",
 		"groups":     "find /sys/fs/cgroup -type d | grep -v -e kubepods | wc -l",
 		"docker":     "find /sys/fs/cgroup -type d -name docker | wc -l",
 	} {
-		out[name] = node(t, script)
+		count, err := strconv.Atoi(node(t, script))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[name] = count
 	}
 	return out
 }
