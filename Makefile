@@ -41,7 +41,7 @@ test-race: ## unit tests and checks of the YAML, with the race detector
 
 .PHONY: test-e2e
 test-e2e: ## the tests on the local platform
-	$(GO) run ./test/platform run $(PLATFORM_FLAGS) -- $(GO) test -tags e2e -count 1 -p 1 -timeout 60m ./test/e2e/...
+	$(GO) run ./test/platform run $(PLATFORM_FLAGS) -- $(GO) test -tags e2e -v -count 1 -p 1 -timeout 60m ./test/e2e/...
 
 .PHONY: lint
 lint: ## formatting, go vet and staticcheck

@@ -14,7 +14,7 @@
 // vegeta and ghz are built from their modules at fixed versions. python3 needs
 // the package requests. The last line is
 //
-//	ratio rate=1.02 grpc=1.60 python=24.1 rss=41.3
+//	ratio rate=… grpc=… python=… rss=…
 package main
 
 import (
