@@ -90,10 +90,18 @@ func (w *work) push(ctx context.Context) (Outcome, error) {
 	}
 }
 
-// pause waits longer with each attempt, up to a few seconds, and never as long
-// as another one that started together with this one.
+// patientAttempts is how often a promotion steps back further each time.
+const patientAttempts = 6
+
+// pause waits longer with each of the first attempts, up to a few seconds, and
+// never as long as another one that started together with this one. Who was
+// overtaken often waits less and less, so that newcomers do not go first for
+// ever.
 func pause(ctx context.Context, attempt int) error {
-	limit := min(50*time.Millisecond<<min(attempt, 10), 3*time.Second)
+	limit := min(50*time.Millisecond<<min(attempt, patientAttempts), 3*time.Second)
+	if attempt > patientAttempts {
+		limit /= time.Duration(attempt - patientAttempts)
+	}
 	timer := time.NewTimer(rand.N(limit))
 	defer timer.Stop()
 	select {

@@ -45,6 +45,10 @@ func TestWritersThatAreKilled(t *testing.T) {
 					if o.code == 0 {
 						break
 					}
+					if !killed && o.code == 3 && strings.Contains(o.stderr, "overtaken") {
+						t.Logf("%s, version %d: %s", model, i, o.stderr[strings.LastIndex(o.stderr, "overtaken"):])
+						continue // it says that running it again may help
+					}
 					if !killed {
 						t.Errorf("%s, version %d: exit code %d\n%s", model, i, o.code, o.stderr)
 						return
