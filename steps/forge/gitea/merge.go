@@ -20,19 +20,17 @@ const mergeAttempts = 8
 // happens that it waits for, so that what lacks nothing has to be merged now.
 func (c *Client) AutoMerge(ctx context.Context, pull forge.PullRequest) error {
 	doing := fmt.Sprintf("merging pull request %d", pull.Number)
-	merged, err := c.settled(ctx, doing, pull)
-	if err != nil || merged {
-		return err
+	status, err := c.tryMerge(ctx, doing, pull)
+	// A push to the base makes Gitea look at the pull request anew, between our
+	// look and the merge too, and until it has it takes neither.
+	for attempt := 1; err == nil && status == http.StatusMethodNotAllowed && attempt < mergeAttempts; attempt++ {
+		if err := c.pause(ctx, attempt); err != nil {
+			return c.explain(doing, nil, err)
+		}
+		status, err = c.tryMerge(ctx, doing, pull)
 	}
-	status, err := c.merge(ctx, doing, pull, false)
 	if err != nil || status < http.StatusMultipleChoices {
 		return err
-	}
-	if status == http.StatusMethodNotAllowed {
-		// A review or a check is missing.
-		if status, err = c.merge(ctx, doing, pull, true); err != nil || status < http.StatusMultipleChoices {
-			return err
-		}
 	}
 	if status == http.StatusConflict {
 		// It waits already, or its head moved: only the second is a fault.
@@ -44,6 +42,20 @@ func (c *Client) AutoMerge(ctx context.Context, pull forge.PullRequest) error {
 	}
 	err = forge.Explain(doing, status, errors.New(http.StatusText(status)))
 	return step.WithHint(err, "look at the pull request: it may lack what the token cannot give")
+}
+
+// tryMerge merges once Gitea knows whether it can, or schedules the merge when a
+// review or a check is missing.
+func (c *Client) tryMerge(ctx context.Context, doing string, pull forge.PullRequest) (status int, err error) {
+	merged, err := c.settled(ctx, doing, pull)
+	if err != nil || merged {
+		return http.StatusOK, err
+	}
+	status, err = c.merge(ctx, doing, pull, false)
+	if err == nil && status == http.StatusMethodNotAllowed {
+		status, err = c.merge(ctx, doing, pull, true)
+	}
+	return status, err
 }
 
 // settled waits until Gitea knows whether the pull request can be merged.
