@@ -24,6 +24,7 @@ type evidence struct {
 	pods       string // logs of control plane and DNS pods, from the nodes' files
 	daemon     string // the end of the docker daemon's log
 	facts      []string
+	ownNetwork bool        // kind's default network plugin is left out
 	daemonGone bool        // its exit file is there, or it no longer answers
 	nodes      []nodeState // containers
 	missing    []string    // what readiness still waited for
@@ -45,7 +46,7 @@ const (
 func (c *creation) gather(ctx context.Context, err error) evidence {
 	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
 	defer cancel()
-	e := evidence{err: err.Error() + "\n" + commandOutput(err), kubeadm: c.session.logger.kubeadmOutput(), facts: docker.HostFacts()}
+	e := evidence{err: err.Error() + "\n" + commandOutput(err), kubeadm: c.session.logger.kubeadmOutput(), facts: docker.HostFacts(), ownNetwork: c.config.Networking.DisableDefaultCNI}
 	if notReady, ok := errors.AsType[*notReadyError](err); ok {
 		e.missing = notReady.missing
 	}

@@ -26,6 +26,14 @@ var rules = []rule{
 		text:  "the disk is full",
 		hint:  "give the volume of /var/lib/docker more room: 6 to 8 GiB for one node, and as much again as the images that are loaded",
 	},
+	// Without a plugin nothing else can be at fault, whatever else is in the logs.
+	{
+		cause: "no-network-plugin",
+		need:  []need{find(fromErr, `(?i)cni plugin not initialized|network plugin is not ready|NetworkPluginNotReady|NetworkReady=false`)},
+		also:  func(e evidence) bool { return e.ownNetwork && notReadyFor("node")(e) },
+		text:  "no network plugin made the node ready",
+		hint:  "disableDefaultCNI leaves the network to you: leave it out, or use a node image that brings its own in /etc/cni/net.d",
+	},
 	{
 		cause: "port-taken", invalid: true,
 		need: []need{find(fromErr, `(?i)port is already allocated|address already in use`)},
@@ -188,7 +196,7 @@ var rules = []rule{
 	},
 	{
 		cause: "kubelet-dead",
-		need:  []need{find(fromKubeadm, `(?i)\[kubelet-check\].*(10248/healthz|not healthy|isn't running)|kubelet is not (healthy|running)`), {fromKubelet, regexp.MustCompile(`(?m)^E\d{4}|"?(Failed to run kubelet|command failed)`)}},
+		need:  []need{find(fromKubeadm, `(?i)\[kubelet-check\].*(10248/healthz'? failed|not healthy|isn't running)|kubelet is not (healthy|running)`), {fromKubelet, regexp.MustCompile(`(?m)^E\d{4}|"?(Failed to run kubelet|command failed)`)}},
 		text:  "the kubelet does not run",
 		hint:  "the first of these lines is the kubelet's own reason",
 	},
@@ -223,13 +231,6 @@ var rules = []rule{
 		also:  func(e evidence) bool { return len(e.missing) > 0 },
 		text:  "an image that the control plane needs is not in the node image and cannot be pulled",
 		hint:  "use a node image that holds the images of its own Kubernetes version",
-	},
-	{
-		cause: "no-network-plugin",
-		need:  []need{find(fromErr, `(?i)cni plugin not initialized|network plugin is not ready|NetworkPluginNotReady|NetworkReady=false`)},
-		also:  notReadyFor("node"),
-		text:  "no network plugin made the node ready",
-		hint:  "disableDefaultCNI leaves the network to you: leave it out, or use a node image that brings its own in /etc/cni/net.d",
 	},
 	{
 		cause: "pod-network",
