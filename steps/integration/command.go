@@ -90,12 +90,9 @@ func (o *Options) register(fs *pflag.FlagSet) {
 // report hands the outcome over as results and as an error.
 func (o Outcome) report(rt *step.Runtime) error {
 	results := map[string]string{
-		"outcome": "success", "failed-phase": o.FailedPhase, "cleanup": "success", "phases": o.Phases, "node-image": o.NodeImage,
+		"outcome": o.verdict(), "failed-phase": o.FailedPhase, "cleanup": "success", "phases": o.Phases, "node-image": o.NodeImage,
 		"IMAGE_URL": o.ImageURL, "IMAGE_DIGEST": o.ImageDigest, "release": o.Release,
 		"passed": o.Checks["passed"], "failed": o.Checks["failed"], "accuracy": o.Checks["accuracy"], "p95-ms": o.Checks["p95-ms"],
-	}
-	if o.FailedPhase != "" {
-		results["outcome"] = "failure"
 	}
 	if !o.Cleanup {
 		results["cleanup"] = "failure"

@@ -29,11 +29,8 @@ func (r *run) write(o Outcome) {
 		return
 	}
 	said := report{
-		APIVersion: "model-delivery.dev/v1", Kind: "IntegrationReport", Model: r.Model, Outcome: "success", FailedPhase: o.FailedPhase,
+		APIVersion: "model-delivery.dev/v1", Kind: "IntegrationReport", Model: r.Model, Outcome: o.verdict(), FailedPhase: o.FailedPhase,
 		Image: o.ImageURL, NodeImage: o.NodeImage, Seconds: json.RawMessage(o.Phases),
-	}
-	if o.FailedPhase != "" {
-		said.Outcome = "failure"
 	}
 	data, err := json.MarshalIndent(said, "", "  ")
 	if err == nil {
@@ -42,4 +39,12 @@ func (r *run) write(o Outcome) {
 	if err != nil {
 		fmt.Fprintf(r.out, "the report is not kept: %v\n", err)
 	}
+}
+
+// verdict is success or failure.
+func (o Outcome) verdict() string {
+	if o.FailedPhase != "" {
+		return "failure"
+	}
+	return "success"
 }
