@@ -21,6 +21,7 @@ import (
 	"code.gitea.io/sdk/gitea"
 
 	"github.com/model-delivery/model-delivery/test/platform/local"
+	"github.com/model-delivery/model-delivery/test/stepbin"
 )
 
 const organization = "ml"
@@ -47,15 +48,10 @@ func setUp(m *testing.M) (int, error) {
 	if platform.Value("forge", "url") == "" {
 		return 1, errors.New("the local platform has no forge: go run ./test/platform up")
 	}
-	if binaries, err = os.MkdirTemp("", "gitops-e2e-"); err != nil {
+	if binaries, err = stepbin.Build("gitops-promote", "gitops-revert", "gitops-wait", "forge-report"); err != nil {
 		return 1, err
 	}
 	defer os.RemoveAll(binaries)
-	build := exec.Command("go", "build", "-o", binaries, "github.com/model-delivery/model-delivery/cmd/gitops-promote",
-		"github.com/model-delivery/model-delivery/cmd/gitops-revert", "github.com/model-delivery/model-delivery/cmd/gitops-wait", "github.com/model-delivery/model-delivery/cmd/forge-report")
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("build: %w: %s", err, out)
-	}
 	return m.Run(), nil
 }
 

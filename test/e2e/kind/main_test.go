@@ -24,6 +24,7 @@ import (
 
 	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/test/platform/local"
+	"github.com/model-delivery/model-delivery/test/stepbin"
 )
 
 var (
@@ -48,16 +49,10 @@ func setUp(m *testing.M) (int, error) {
 	if platform.NodeImage == "" {
 		return 1, errors.New("the local platform has no node image")
 	}
-	if binaries, err = os.MkdirTemp("", "kind-e2e-"); err != nil {
+	if binaries, err = stepbin.Build("docker-wait", "kind-cluster"); err != nil {
 		return 1, err
 	}
 	defer os.RemoveAll(binaries)
-	for _, name := range []string{"docker-wait", "kind-cluster"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(binaries, name), "github.com/model-delivery/model-delivery/cmd/"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("build %s: %w: %s", name, err, out)
-		}
-	}
 	return m.Run(), nil
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"github.com/model-delivery/model-delivery/steps/kube"
 	"github.com/model-delivery/model-delivery/test/platform/local"
+	"github.com/model-delivery/model-delivery/test/stepbin"
 )
 
 var (
@@ -49,16 +50,10 @@ func setUp(m *testing.M) (int, error) {
 	if platform.Kubeconfig == "" || platform.Images["busybox"] == "" {
 		return 1, errors.New("the local platform has no cluster or no busybox image: go run ./test/platform up")
 	}
-	if binaries, err = os.MkdirTemp("", "kube-e2e-"); err != nil {
+	if binaries, err = stepbin.Build("cluster-setup", "seldon-deploy", "seldon-predict"); err != nil {
 		return 1, err
 	}
 	defer os.RemoveAll(binaries)
-	for _, name := range []string{"cluster-setup", "seldon-deploy", "seldon-predict"} {
-		build := exec.Command("go", "build", "-o", filepath.Join(binaries, name), "github.com/model-delivery/model-delivery/cmd/"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("build %s: %w: %s", name, err, out)
-		}
-	}
 	return m.Run(), nil
 }
 
