@@ -226,7 +226,6 @@ func TestUnready(t *testing.T) {
 	server := kubetest.New(t)
 	server.PutYAML(t, workloads)
 	got, err := connect(t, server).Unready(t.Context(), "ours")
-	slices.Sort(got)
 	want := []string{"daemonset agent", "deployment unseen", "deployment web", "statefulset db"}
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("Unready() = %q, %v; want %q", got, err, want)

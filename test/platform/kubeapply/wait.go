@@ -3,6 +3,7 @@ package kubeapply
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,8 @@ func (c *Cluster) WaitReady(ctx context.Context, namespace string, logf func(str
 	}
 }
 
-// Unready names the workloads of the namespace that have not rolled out.
+// Unready names the workloads of the namespace that have not rolled out, sorted,
+// so that the same ones read the same each time.
 func (c *Cluster) Unready(ctx context.Context, namespace string) ([]string, error) {
 	var waiting []string
 	deployments, err := c.Client.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
@@ -71,6 +73,7 @@ func (c *Cluster) Unready(ctx context.Context, namespace string) ([]string, erro
 			waiting = append(waiting, "daemonset "+d.Name)
 		}
 	}
+	slices.Sort(waiting)
 	return waiting, nil
 }
 
