@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/model-delivery/model-delivery/steps/seldonclient/http1"
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
@@ -22,7 +23,9 @@ const maxRedirects = 3
 type restClient struct {
 	options Options
 	http    *http.Client
-	headers http.Header
+	// headers are sent with every call, jsonHeaders with those that have a body
+	// of JSON. Calls share them.
+	headers, jsonHeaders http.Header
 }
 
 func newREST(o Options) (*restClient, error) {
@@ -38,23 +41,36 @@ func newREST(o Options) (*restClient, error) {
 	for name, values := range o.Headers {
 		c.headers[http.CanonicalHeaderKey(name)] = values
 	}
+	c.jsonHeaders = maps.Clone(c.headers)
+	c.jsonHeaders.Set("Content-Type", "application/json")
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         dialer.DialContext,
+		TLSClientConfig:     o.TLS,
+		TLSHandshakeTimeout: o.Timeout,
+		ForceAttemptHTTP2:   true,
+		DisableCompression:  true, // an answer's size is its size
+		MaxIdleConnsPerHost: o.Connections,
+		MaxIdleConns:        o.Connections,
+		IdleConnTimeout:     90 * time.Second,
+		// A gateway's headers are as little trusted as its body.
+		MaxResponseHeaderBytes: 1 << 20,
+	}
 	c.http = &http.Client{
-		Transport: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         dialer.DialContext,
-			TLSClientConfig:     o.TLS,
-			TLSHandshakeTimeout: o.Timeout,
-			ForceAttemptHTTP2:   true,
-			DisableCompression:  true, // an answer's size is its size
-			MaxIdleConnsPerHost: o.Connections,
-			MaxIdleConns:        o.Connections,
-			IdleConnTimeout:     90 * time.Second,
-			// A gateway's headers are as little trusted as its body.
-			MaxResponseHeaderBytes: 1 << 20,
+		Transport: &http1.Transport{
+			Dial: transport.DialContext, MaxIdle: transport.MaxIdleConns, IdleTimeout: transport.IdleConnTimeout,
+			MaxHeader: transport.MaxResponseHeaderBytes, Other: transport, Proxied: proxied,
 		},
 		CheckRedirect: checkRedirect,
 	}
 	return c, nil
+}
+
+// proxied tells whether the environment names a proxy for the request. What is
+// wrong with its address is told by the transport that would use it.
+func proxied(req *http.Request) bool {
+	proxy, err := http.ProxyFromEnvironment(req)
+	return proxy != nil || err != nil
 }
 
 // checkRedirect follows redirects that stay on the same host and keep method
@@ -97,14 +113,18 @@ func (c *restClient) build(call Call) (*prepared, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the address of the model is malformed: %w", errURL(err))
 	}
-	p := &prepared{client: c, method: call.Method, verb: http.MethodPost, url: u, header: maps.Clone(c.headers), timeout: call.Timeout}
+	p := &prepared{client: c, method: call.Method, verb: http.MethodPost, url: u, timeout: call.Timeout}
 	switch call.Method {
 	case Live, Ready, Metadata, ServerMetadata:
 		p.verb = http.MethodGet
+		p.header = c.headers
 	default:
 		if err := p.setBody(o, call); err != nil {
 			return nil, err
 		}
+	}
+	if len(call.Headers) > 0 {
+		p.header = maps.Clone(p.header)
 	}
 	for name, values := range call.Headers {
 		p.header[http.CanonicalHeaderKey(name)] = values
@@ -114,6 +134,7 @@ func (c *restClient) build(call Call) (*prepared, error) {
 
 func (p *prepared) setBody(o Options, call Call) error {
 	contentType := call.ContentType
+	p.header = p.client.jsonHeaders
 	switch {
 	case call.Raw != nil:
 		p.body = call.Raw
@@ -124,14 +145,15 @@ func (p *prepared) setBody(o Options, call Call) error {
 		}
 		p.body = body
 		contentType = "application/octet-stream"
+		p.header = maps.Clone(p.header)
 		p.header.Set(headerLength, strconv.Itoa(header))
 	default:
 		p.body = value.Append(nil, call.Body)
 	}
-	if contentType == "" {
-		contentType = "application/json"
+	if contentType != "" {
+		p.header = maps.Clone(p.header)
+		p.header.Set("Content-Type", contentType)
 	}
-	p.header.Set("Content-Type", contentType)
 	return nil
 }
 

@@ -11,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -68,7 +70,7 @@ func pathError(err error) error {
 
 // Parse reads checks from data. Files that they name are looked for in dir.
 func Parse(path, dir string, data []byte) (*File, Problems) {
-	r := &reader{file: path, dir: dir}
+	r := &reader{file: path, dir: dir, nodes: &atomic.Int64{}}
 	root := r.document(data)
 	if root == nil {
 		return nil, r.problems
@@ -115,11 +117,7 @@ func Parse(path, dir string, data []byte) (*File, Problems) {
 		r.problem(root, "checks", "is missing; a list of checks is needed")
 		return nil, r.problems
 	}
-	r.list(list, "checks", func(i int, item *yaml.Node) {
-		if c := r.check(item, index("checks", i), f.Defaults); c != nil {
-			f.Checks = append(f.Checks, c)
-		}
-	})
+	f.Checks = r.checks(list, f.Defaults)
 	if len(f.Checks) == 0 && len(r.problems) == 0 {
 		r.problem(list, "checks", "is empty; a file without checks proves nothing")
 	}
@@ -141,6 +139,11 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // document reads the one document that data has to be.
 func (r *reader) document(data []byte) *yaml.Node {
+	if len(data) >= splitFrom {
+		if root := readSplit(data, runtime.GOMAXPROCS(0)); root != nil {
+			return root
+		}
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := decoder.Decode(&doc)

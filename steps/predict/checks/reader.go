@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,7 +20,8 @@ type reader struct {
 	file     string
 	dir      string
 	problems Problems
-	nodes    int
+	// nodes counts what was visited; readers of parts of one file share it.
+	nodes *atomic.Int64
 	// expanding are the aliases that are being followed.
 	expanding []*yaml.Node
 }
@@ -40,8 +42,8 @@ func (r *reader) resolve(n *yaml.Node, where string) *yaml.Node {
 	for n.Kind == yaml.AliasNode {
 		n = n.Alias
 	}
-	if r.nodes++; r.nodes > maxNodes {
-		if r.nodes == maxNodes+1 {
+	if visited := r.nodes.Add(1); visited > maxNodes {
+		if visited == maxNodes+1 {
 			r.problem(n, where, "the file becomes too large when its aliases are followed")
 		}
 		return nil

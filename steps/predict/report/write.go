@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // JSON is the report as indented JSON.
@@ -26,26 +28,33 @@ func (r *Report) Write(dir string, clean func(string) string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make the directory for reports: %w", err)
 	}
-	data, err := r.JSON()
-	if err != nil {
-		return err
-	}
-	junit, err := r.JUnit()
-	if err != nil {
-		return err
-	}
-	html, err := r.HTML()
-	if err != nil {
-		return err
-	}
-	for name, text := range map[string]string{
-		"report.json": string(data), "junit.xml": string(junit), "report.md": r.Markdown(), "report.html": html,
+	var group errgroup.Group
+	for name, text := range map[string]func() (string, error){
+		"report.json": r.jsonText, "junit.xml": r.junitText, "report.html": r.HTML,
+		"report.md": func() (string, error) { return r.Markdown(), nil },
 	} {
-		if err := replaceFile(filepath.Join(dir, name), clean(text)); err != nil {
-			return fmt.Errorf("write %s: %w", name, err)
-		}
+		group.Go(func() error {
+			text, err := text()
+			if err != nil {
+				return err
+			}
+			if err := replaceFile(filepath.Join(dir, name), clean(text)); err != nil {
+				return fmt.Errorf("write %s: %w", name, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
+}
+
+func (r *Report) jsonText() (string, error) {
+	data, err := r.JSON()
+	return string(data), err
+}
+
+func (r *Report) junitText() (string, error) {
+	data, err := r.JUnit()
+	return string(data), err
 }
 
 // replaceFile writes a file as a whole or not at all.
