@@ -49,7 +49,9 @@ type Client struct {
 	home    string
 	env     []string
 	config  []string
-	stop    func() // ends what was started for git; may be nil
+	// What signs: git itself, or this key; neither: nothing is signed.
+	gitSigns bool
+	pgp      *pgpKey
 }
 
 // New returns a client for one remote repository, whose credentials are used
@@ -116,9 +118,6 @@ func (c *Client) set(key, value string) { c.config = append(c.config, key, value
 
 // Close removes git's home and what was put there.
 func (c *Client) Close() error {
-	if c.stop != nil {
-		c.stop()
-	}
 	if err := os.RemoveAll(c.home); err != nil {
 		return step.Infraf("removing git's home: %w", err)
 	}

@@ -177,7 +177,7 @@ func quotePath(path string) string {
 // Commit makes a commit of a tree and returns its ID. It is on no branch.
 func (r *Repository) Commit(ctx context.Context, tree, message string, parents ...string) (string, error) {
 	args := []string{"commit-tree"}
-	if r.client.options.Signing.Key != "" {
+	if r.client.gitSigns {
 		args = append(args, "-S")
 	}
 	for _, parent := range parents {
@@ -187,7 +187,11 @@ func (r *Repository) Commit(ctx context.Context, tree, message string, parents .
 	if err != nil {
 		return "", fmt.Errorf("committing: %w", err)
 	}
-	return strings.TrimSpace(out), nil
+	commit := strings.TrimSpace(out)
+	if r.client.pgp != nil {
+		return r.signCommit(ctx, commit)
+	}
+	return commit, nil
 }
 
 // Push makes a branch of the remote hold commit; an empty commit deletes the
@@ -215,15 +219,24 @@ func (r *Repository) Tag(ctx context.Context, name, commit, message string) erro
 	if there != "" {
 		return nil
 	}
-	args := []string{"tag", "--annotate", "--cleanup=verbatim", "--file=-"}
-	if r.client.options.Signing.Key != "" {
-		args = append(args, "--sign")
-	}
-	if _, err := r.client.RunInput(ctx, r.dir, []byte(message), append(args, "--", name, commit)...); err != nil {
+	if err := r.annotate(ctx, name, commit, message); err != nil {
 		return fmt.Errorf("making tag %s: %w", name, err)
 	}
 	if _, err := r.Run(ctx, "push", "--quiet", "--porcelain", "--no-verify", "origin", "refs/tags/"+name); err != nil {
 		return ExplainPush(fmt.Errorf("pushing tag %s: %w", name, err))
 	}
 	return nil
+}
+
+// annotate makes an annotated tag here.
+func (r *Repository) annotate(ctx context.Context, name, commit, message string) error {
+	if r.client.pgp != nil {
+		return r.signedTag(ctx, name, commit, message)
+	}
+	args := []string{"tag", "--annotate", "--cleanup=verbatim", "--file=-"}
+	if r.client.gitSigns {
+		args = append(args, "--sign")
+	}
+	_, err := r.client.RunInput(ctx, r.dir, []byte(message), append(args, "--", name, commit)...)
+	return err
 }

@@ -37,20 +37,46 @@ func TestSigning(t *testing.T) {
 				env = append(env, "GNUPGHOME="+gpgKey(t, dir, strings.HasSuffix(kind, "passphrase")))
 			}
 			code, results, stderr := promote(t, "--repository="+bare, "--environment=staging", "--model=news", "--source="+manifests(t),
-				"--signing-dir="+dir, "--author-name=Bot", "--author-email=bot@example.com")
+				"--signing-dir="+dir, "--author-name=Bot", "--author-email=bot@example.com", "--model-version=1.0.0", "--tag={model}-{version}")
 			if code != 0 {
 				t.Fatalf("exit code %d\n%s", code, stderr)
 			}
-			cmd := exec.CommandContext(t.Context(), "git", append(verify, "verify-commit", results["commit"])...)
-			cmd.Env = env
-			if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "ood") {
-				t.Errorf("%v\n%s", err, out)
+			for command, object := range map[string]string{"verify-commit": results["commit"], "verify-tag": "news-1.0.0"} {
+				cmd := exec.CommandContext(t.Context(), "git", append(verify, command, object)...)
+				cmd.Env = env
+				if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "ood") {
+					t.Errorf("%s: %v\n%s", command, err, out)
+				}
 			}
+			gittest.Run(t, bare, "git", "fsck", "--strict")
 		})
 	}
 	code, _, stderr := promote(t, "--repository="+environments(t), "--environment=staging", "--model=news", "--source="+manifests(t), "--signing-key="+filepath.Join(manifests(t), "news.yaml"))
 	if code != 2 || !strings.Contains(stderr, "neither a GPG nor an SSH private key") {
 		t.Errorf("a key that is none: exit code %d\n%s", code, stderr)
+	}
+}
+
+// TestBadPassphrase: a key that cannot be used is told before anything is made.
+func TestBadPassphrase(t *testing.T) {
+	t.Parallel()
+	bare, dir := environments(t), t.TempDir()
+	gpgKey(t, dir, true)
+	before := gittest.Run(t, bare, "git", "rev-parse", "main")
+	for passphrase, want := range map[string]string{"": "has a passphrase", "wrong horse\n": "not that of the signing key"} {
+		if err := os.Remove(filepath.Join(dir, "passphrase")); err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		if passphrase != "" {
+			gittest.Write(t, filepath.Join(dir, "passphrase"), passphrase)
+		}
+		code, _, stderr := promote(t, "--repository="+bare, "--environment=staging", "--model=news", "--source="+manifests(t), "--signing-dir="+dir)
+		if code != 2 || !strings.Contains(stderr, want) || strings.Contains(stderr, "horse") {
+			t.Errorf("exit code %d, want 2 and %q\n%s", code, want, stderr)
+		}
+	}
+	if after := gittest.Run(t, bare, "git", "rev-parse", "main"); after != before {
+		t.Errorf("main moved from %s to %s", before, after)
 	}
 }
 
