@@ -14,11 +14,12 @@ import (
 
 	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/api/types/jsonstream"
-	"github.com/moby/moby/api/types/registry"
+	dockerregistry "github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 
 	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/process"
+	"github.com/model-delivery/model-delivery/steps/registry"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -81,7 +82,7 @@ func (o BuildOptions) make(ctx context.Context, endpoint docker.Endpoint) error 
 		args = append(args, "BASE_IMAGE="+o.BaseImage)
 	}
 	args = append(args, o.BuildArgs...)
-	if err := process.Run(ctx, process.Command{Name: "make", Args: args, Env: endpoint.Environ(), Output: o.Output}); err != nil {
+	if err := process.Run(ctx, process.Command{Name: "make", Args: args, Env: endpoint.Environ(), Stdout: o.Output, Stderr: o.Output}); err != nil {
 		return fmt.Errorf("build %s: %w", o.Tag, err)
 	}
 	return nil
@@ -112,9 +113,9 @@ func (o BuildOptions) dockerfile(ctx context.Context, cli *client.Client) error 
 // daemonBuild lets the daemon build an image of a context. from is the image
 // that it stands on, for its registry's credentials; it may be empty.
 func (o BuildOptions) daemonBuild(ctx context.Context, cli *client.Client, c buildContext, args map[string]*string, from string) error {
-	auths := map[string]registry.AuthConfig{}
+	auths := map[string]dockerregistry.AuthConfig{}
 	for _, ref := range []string{o.Tag, from} {
-		auth, err := credentials(ref, o.Redact)
+		auth, err := registry.Credentials(ref, o.Redact)
 		if err != nil {
 			return err
 		}

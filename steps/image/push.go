@@ -2,7 +2,6 @@ package image
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +10,12 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/moby/moby/api/types/registry"
 	"github.com/moby/moby/client"
 
 	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/model"
+	"github.com/model-delivery/model-delivery/steps/registry"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -57,19 +55,11 @@ func Push(ctx context.Context, o PushOptions) (string, error) {
 			return "", fmt.Errorf("name image %s %s: %w", o.Image, o.Target, err)
 		}
 	}
-	auth, err := credentials(o.Target, o.Redact)
+	auth, err := registry.Encoded(o.Target, o.Redact)
 	if err != nil {
 		return "", err
 	}
-	// Daemons before 28 want the header even where there is nothing to say.
-	options := client.ImagePushOptions{RegistryAuth: base64.URLEncoding.EncodeToString([]byte("{}"))}
-	if auth != nil {
-		encoded, err := json.Marshal(auth)
-		if err != nil {
-			return "", fmt.Errorf("push %s: encode the credentials: %w", o.Target, err)
-		}
-		options.RegistryAuth = base64.URLEncoding.EncodeToString(encoded)
-	}
+	options := client.ImagePushOptions{RegistryAuth: auth}
 	backoff := o.Backoff
 	if backoff == 0 {
 		backoff = time.Second
@@ -135,38 +125,4 @@ func explain(err error) error {
 		return step.WithHint(step.Infra(err), "put the registry's credentials into config.json of the workspace dockerconfig, with the right to push")
 	}
 	return step.Infra(err)
-}
-
-// credentials are those that the docker configuration (DOCKER_CONFIG) has for
-// the registry of ref; nil where it has none.
-func credentials(ref string, redact func(string)) (*registry.AuthConfig, error) {
-	if ref == "" {
-		return nil, nil
-	}
-	parsed, err := name.ParseReference(ref)
-	if err != nil {
-		return nil, step.Invalidf("image %q: %w", ref, err)
-	}
-	authenticator, err := authn.DefaultKeychain.Resolve(parsed.Context())
-	if err != nil {
-		return nil, step.Invalidf("credentials for %s: %w", parsed.Context().RegistryStr(), err)
-	}
-	if authenticator == authn.Anonymous {
-		return nil, nil
-	}
-	config, err := authenticator.Authorization()
-	if err != nil {
-		return nil, step.Infraf("credentials for %s: %w", parsed.Context().RegistryStr(), err)
-	}
-	for _, secret := range []string{config.Password, config.Auth, config.IdentityToken, config.RegistryToken} {
-		redact(secret)
-	}
-	server := parsed.Context().RegistryStr()
-	if server == name.DefaultRegistry {
-		server = "https://index.docker.io/v1/" // the name that daemons know it by
-	}
-	return &registry.AuthConfig{
-		Username: config.Username, Password: config.Password, Auth: config.Auth, IdentityToken: config.IdentityToken,
-		RegistryToken: config.RegistryToken, ServerAddress: server,
-	}, nil
 }

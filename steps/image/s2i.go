@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,6 +17,7 @@ import (
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
 
+	"github.com/model-delivery/model-delivery/steps/registry"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -99,23 +98,8 @@ func (o BuildOptions) inspectBuilder(ctx context.Context, cli *client.Client, im
 }
 
 func (o BuildOptions) pull(ctx context.Context, cli *client.Client, image string) error {
-	auth, err := credentials(image, o.Redact)
-	if err != nil {
-		return err
-	}
-	var options client.ImagePullOptions
-	if auth != nil {
-		encoded, err := json.Marshal(auth)
-		if err != nil {
-			return fmt.Errorf("pull %s: encode the credentials: %w", image, err)
-		}
-		options.RegistryAuth = base64.URLEncoding.EncodeToString(encoded)
-	}
 	fmt.Fprintf(o.Output, "pulling %s\n", image)
-	stream, err := cli.ImagePull(ctx, image, options)
-	if err == nil {
-		err = stream.Wait(ctx)
-	}
+	err := registry.Pull(ctx, cli, image, o.Redact)
 	if errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err) {
 		return step.Invalidf("pull the builder image %s: %w", image, err)
 	}

@@ -137,7 +137,7 @@ func (r *run) check(ctx context.Context) bool {
 // make runs targets of the model's Makefile. Its exit code is the phase's.
 func (r *run) make(ctx context.Context, name string, targets ...string) bool {
 	return r.phase(ctx, name, func(out io.Writer) (int, map[string]string) {
-		err := process.Run(ctx, process.Command{Name: "make", Args: append([]string{"-C", r.paths.dir}, targets...), Env: r.makeEnv(), Output: out})
+		err := process.Run(ctx, process.Command{Name: "make", Args: append([]string{"-C", r.paths.dir}, targets...), Env: r.makeEnv(), Stdout: out, Stderr: out})
 		if err == nil {
 			return 0, nil
 		}
@@ -151,7 +151,7 @@ func (r *run) make(ctx context.Context, name string, targets ...string) bool {
 
 // hasTarget tells whether the model's Makefile can make the target.
 func (r *run) hasTarget(ctx context.Context, target string) bool {
-	err := process.Run(ctx, process.Command{Name: "make", Args: []string{"-C", r.paths.dir, "--dry-run", target}, Env: r.makeEnv(), Output: io.Discard})
+	err := process.Run(ctx, process.Command{Name: "make", Args: []string{"-C", r.paths.dir, "--dry-run", target}, Env: r.makeEnv()})
 	return err == nil
 }
 

@@ -282,7 +282,7 @@ Results: those of create, exit-code, and cleanup (done or failed).`,
 			}
 			result, err := Run(ctx, RunOptions{
 				Options: o, Command: rt.Args, Dir: dir, CommandTimeout: timeout,
-				Environ: os.Environ(), Stdout: rt.Stdout, Stderr: rt.Stderr,
+				Stdout: rt.Stdout, Stderr: rt.Stderr,
 			})
 			setResults(rt, result.Result)
 			rt.Results.Set("exit-code", strconv.Itoa(result.ExitCode))

@@ -3,8 +3,6 @@ package kind
 import (
 	"archive/tar"
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,13 +10,12 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
-	"github.com/google/go-containerregistry/pkg/authn"
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/client"
 	"github.com/pelletier/go-toml"
 
+	"github.com/model-delivery/model-delivery/steps/registry"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -40,14 +37,10 @@ func (s *session) ensureImage(ctx context.Context, image string) error {
 	} else if !errdefs.IsNotFound(err) {
 		return step.Infraf("look for the node image %s: %w", image, err)
 	}
-	auth, err := registryAuth(image)
-	if err != nil {
-		return err
-	}
 	start := time.Now()
 	s.Log("pulling %s", image)
 	for try := 1; ; try++ {
-		err = s.pull(ctx, image, auth)
+		err := registry.Pull(ctx, s.docker, image, nil)
 		if err == nil {
 			s.Log("pulled %s in %s", image, since(start))
 			return nil
@@ -63,35 +56,6 @@ func (s *session) ensureImage(ctx context.Context, image string) error {
 		case <-time.After(time.Duration(try) * time.Second):
 		}
 	}
-}
-
-func (s *session) pull(ctx context.Context, image, auth string) error {
-	stream, err := s.docker.ImagePull(ctx, image, client.ImagePullOptions{RegistryAuth: auth})
-	if err != nil {
-		return err
-	}
-	return stream.Wait(ctx)
-}
-
-// registryAuth encodes the credentials for an image's registry, "" without.
-func registryAuth(image string) (string, error) {
-	ref, err := name.ParseReference(image)
-	if err != nil {
-		return "", step.Invalidf("node image %q: %w", image, err)
-	}
-	authenticator, err := authn.DefaultKeychain.Resolve(ref.Context())
-	if err != nil || authenticator == authn.Anonymous {
-		return "", nil // the registry will say if it minds
-	}
-	config, err := authenticator.Authorization()
-	if err != nil {
-		return "", step.Infraf("get the credentials for %s: %w", ref.Context().RegistryStr(), err)
-	}
-	data, err := json.Marshal(map[string]string{
-		"username": config.Username, "password": config.Password,
-		"identitytoken": config.IdentityToken, "registrytoken": config.RegistryToken,
-	})
-	return base64.URLEncoding.EncodeToString(data), err
 }
 
 const probeLabel = "model-delivery.dev/probe"

@@ -2,14 +2,13 @@ package kind
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 
+	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -18,7 +17,7 @@ type RunOptions struct {
 	Options
 	Command        []string // the program and its arguments
 	Dir            string   // working directory; this process's when empty
-	Environ        []string // NAME=value; KUBECONFIG is added
+	Env            []string // NAME=value, on top of this process's; KUBECONFIG is added
 	Stdout, Stderr io.Writer
 	// CommandTimeout bounds the command; zero: only ctx does.
 	CommandTimeout time.Duration
@@ -27,13 +26,10 @@ type RunOptions struct {
 // RunResult is how a run went.
 type RunResult struct {
 	Result
-	ExitCode int           // of the command; -1 when it did not run
+	ExitCode int           // of the command; -1 when it did not run to its end
 	Command  time.Duration // how long the command took
 	Cleanup  error         // why the cluster could not be removed, or nil
 }
-
-// commandGrace is how long a command that was told to stop may take.
-const commandGrace = 5 * time.Second
 
 // Run makes a cluster, runs a command with KUBECONFIG set, keeps the logs
 // when LogsDir is set, and removes the cluster whatever happened. An error
@@ -94,39 +90,22 @@ func (o *RunOptions) command(ctx context.Context, result *RunResult) error {
 		defer cancel()
 	}
 	start := time.Now()
-	cmd := exec.CommandContext(ctx, o.Command[0], o.Command[1:]...)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = o.Dir, o.Stdout, o.Stderr
-	cmd.Env = append(o.Environ, "KUBECONFIG="+o.Kubeconfig)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = commandGrace
 	o.Log("running %s", o.Command[0])
-	err := cmd.Run()
-	if cmd.Process != nil {
-		// What the command left behind would hold the step's output open.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
+	err := process.Run(ctx, process.Command{
+		Name: o.Command[0], Args: o.Command[1:], Dir: o.Dir, Env: append(o.Env, "KUBECONFIG="+o.Kubeconfig), Stdout: o.Stdout, Stderr: o.Stderr,
+	})
 	result.Command = time.Since(start)
-	if cmd.ProcessState != nil {
-		result.ExitCode = exitCode(cmd.ProcessState)
-	}
+	code, ended := process.ExitCode(err)
 	switch {
 	case err == nil:
+		result.ExitCode = 0
 		o.Log("%s succeeded in %s", o.Command[0], since(start))
 		return nil
 	case ctx.Err() != nil:
 		return step.Failedf("%s was stopped after %s: %w", o.Command[0], since(start), context.Cause(ctx))
+	case !ended:
+		return err
 	}
-	if _, exited := errors.AsType[*exec.ExitError](err); !exited {
-		return step.Infraf("run %s: %w", o.Command[0], err)
-	}
-	return step.WithExitCode(fmt.Errorf("%s failed after %s: %w", o.Command[0], since(start), err), result.ExitCode)
-}
-
-// exitCode is that of a shell: 128 and the signal for a command that one ended.
-func exitCode(state *os.ProcessState) int {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return state.ExitCode()
+	result.ExitCode = code
+	return step.WithExitCode(fmt.Errorf("%s failed after %s: %w", o.Command[0], since(start), err), code)
 }

@@ -23,9 +23,10 @@ const grace = 8 * time.Second
 type Command struct {
 	Name   string
 	Args   []string
-	Dir    string    // empty: the current directory
-	Env    []string  // NAME=value, on top of the step's own environment
-	Output io.Writer // takes standard output and standard error
+	Dir    string   // empty: the current directory
+	Env    []string // NAME=value, on top of the step's own environment
+	Stdout io.Writer
+	Stderr io.Writer // may be Stdout: what is written keeps its order then
 }
 
 // Run runs the command to its end. When ctx ends first, the command and what
@@ -39,7 +40,7 @@ func Run(ctx context.Context, c Command) error {
 	cmd := exec.CommandContext(ctx, path, c.Args...)
 	cmd.Dir = c.Dir
 	cmd.Env = append(os.Environ(), c.Env...)
-	cmd.Stdout, cmd.Stderr = c.Output, c.Output
+	cmd.Stdout, cmd.Stderr = c.Stdout, c.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var kill *time.Timer
 	cmd.Cancel = func() error {
@@ -69,12 +70,16 @@ func Run(ctx context.Context, c Command) error {
 	return nil
 }
 
-// ExitCode is the exit code of the command that err tells of; ok is false when
-// err is not about a command that ended by itself.
+// ExitCode is the exit code of the command that err tells of: as a shell has it,
+// 128 and the signal for a command that one ended. ok is false when err is not
+// about a command that ended by itself.
 func ExitCode(err error) (code int, ok bool) {
 	exit, ok := errors.AsType[*exec.ExitError](err)
-	if !ok || exit.ExitCode() < 0 {
+	if !ok {
 		return 0, false
+	}
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return 128 + int(status.Signal()), true
 	}
 	return exit.ExitCode(), true
 }

@@ -23,12 +23,12 @@ func TestRun(t *testing.T) {
 	}{
 		{"success", `echo "$GREETING"; echo two >&2`, 0, 0, "hello\ntwo\n"},
 		{"failure", "echo no; exit 7", step.ExitFailed, 7, "no\n"},
-		{"killed by a signal", "kill -9 $$", step.ExitFailed, 0, ""},
+		{"killed by a signal", "kill -9 $$", step.ExitFailed, 137, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			var out bytes.Buffer
-			err := process.Run(t.Context(), process.Command{Name: "sh", Args: []string{"-c", tc.script}, Env: []string{"GREETING=hello"}, Output: &out})
+			err := process.Run(t.Context(), process.Command{Name: "sh", Args: []string{"-c", tc.script}, Env: []string{"GREETING=hello"}, Stdout: &out, Stderr: &out})
 			own, _ := process.ExitCode(err)
 			if step.ExitCode(err) != tc.code || own != tc.own || out.String() != tc.output {
 				t.Errorf("%v (%d, own %d), output %q", err, step.ExitCode(err), own, out.String())
