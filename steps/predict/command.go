@@ -1,6 +1,7 @@
 package predict
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -156,10 +157,12 @@ func (f *clusterFlags) addComparison(file *checks.File) {
 
 // conclude writes results and reports, and turns failed checks into an error.
 func conclude(rt *step.Runtime, r *report.Report, dir string) error {
+	out := bufio.NewWriter(rt.Stdout) // there may be thousands of lines
 	for i := range r.Checks {
-		printCheck(rt, &r.Checks[i])
+		printCheck(out, &r.Checks[i])
 	}
-	printLogs(rt, r.Logs)
+	printLogs(out, r.Logs)
+	_ = out.Flush() // results and reports matter, read or not
 	setResults(rt, r)
 	if dir != "" {
 		if err := r.Write(dir, rt.Redact.String); err != nil {

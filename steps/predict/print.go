@@ -2,16 +2,16 @@ package predict
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 
 	"github.com/model-delivery/model-delivery/steps/predict/report"
-	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // printCheck prints one check: a line when it passed, all that is known when
 // it did not.
-func printCheck(rt *step.Runtime, c *report.Check) {
+func printCheck(out io.Writer, c *report.Check) {
 	name := c.Name
 	if c.Target != "" {
 		name += " (" + c.Target + ")"
@@ -27,15 +27,15 @@ func printCheck(rt *step.Runtime, c *report.Check) {
 	if c.Summary != "" {
 		line += ": " + c.Summary
 	}
-	fmt.Fprintln(rt.Stdout, printable(line))
+	fmt.Fprintln(out, printable(line))
 	for _, f := range c.Findings {
-		fmt.Fprintf(rt.Stdout, "     %s: %s\n", f.Stage, printable(f.Message))
+		fmt.Fprintf(out, "     %s: %s\n", f.Stage, printable(f.Message))
 	}
 	for _, why := range c.Flakes {
-		fmt.Fprintf(rt.Stdout, "     repeated after: %s\n", printable(why))
+		fmt.Fprintf(out, "     repeated after: %s\n", printable(why))
 	}
 	if c.Replay != "" {
-		fmt.Fprintf(rt.Stdout, "     replay: %s\n", c.Replay)
+		fmt.Fprintf(out, "     replay: %s\n", c.Replay)
 	}
 }
 
@@ -43,12 +43,12 @@ func printCheck(rt *step.Runtime, c *report.Check) {
 const printedLines = 15
 
 // printLogs prints the ends of the model's logs.
-func printLogs(rt *step.Runtime, logs []report.Log) {
+func printLogs(out io.Writer, logs []report.Log) {
 	for _, log := range logs {
 		lines := strings.Split(strings.TrimRight(log.Text, "\n"), "\n")
-		fmt.Fprintf(rt.Stdout, "the end of the log of container %s of pod %s:\n", log.Container, log.Pod)
+		fmt.Fprintf(out, "the end of the log of container %s of pod %s:\n", log.Container, log.Pod)
 		for _, line := range lines[max(0, len(lines)-printedLines):] {
-			fmt.Fprintf(rt.Stdout, "     %s\n", printable(line))
+			fmt.Fprintf(out, "     %s\n", printable(line))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -70,6 +71,11 @@ func pathError(err error) error {
 
 // Parse reads checks from data. Files that they name are looked for in dir.
 func Parse(path, dir string, data []byte) (*File, Problems) {
+	if len(data) >= splitFrom {
+		// Nearly all that reading makes is there until it is done: looking for
+		// garbage meanwhile finds little.
+		defer debug.SetGCPercent(debug.SetGCPercent(400))
+	}
 	r := &reader{file: path, dir: dir, nodes: &atomic.Int64{}}
 	root := r.document(data)
 	if root == nil {
