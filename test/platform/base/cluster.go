@@ -34,7 +34,7 @@ const clusterLimit = 10 * time.Minute
 
 // cluster is the KIND cluster that everything in Kubernetes runs on, made by
 // the project's own kind step.
-type cluster struct{}
+type cluster struct{ local.Busy }
 
 func (cluster) Name() string    { return "cluster" }
 func (cluster) Needs() []string { return []string{"node-image", "registry"} }

@@ -26,7 +26,10 @@ const (
 
 // argocd is Argo CD's core: the application controller, the repository server
 // and the Redis that they share. There is no API server and no web page.
-type argocd struct{ local.InCluster }
+type argocd struct {
+	local.InCluster
+	local.BuiltAhead
+}
 
 func (argocd) Name() string    { return "argocd" }
 func (argocd) Needs() []string { return []string{"cluster", "images", "forge"} }

@@ -27,7 +27,10 @@ const (
 
 // gatewayRouter leads requests to models by the Mappings that Seldon writes:
 // Emissary in a release, and from source the platform's own small proxy.
-type gatewayRouter struct{ local.InCluster }
+type gatewayRouter struct {
+	local.InCluster
+	local.BuiltAhead
+}
 
 func (gatewayRouter) Name() string    { return "gateway" }
 func (gatewayRouter) Needs() []string { return []string{"cluster", "images"} }

@@ -24,7 +24,10 @@ const (
 
 // seldon is Seldon Core's operator. From source it becomes a chart in the
 // platform's registry that is called what Seldon's own chart is called.
-type seldon struct{ local.InCluster }
+type seldon struct {
+	local.InCluster
+	local.BuiltAhead
+}
 
 func (seldon) Name() string    { return "seldon" }
 func (seldon) Needs() []string { return []string{"cluster", "images"} }

@@ -24,6 +24,7 @@ const (
 // tekton is one of Tekton's projects: Pipelines or Triggers.
 type tekton struct {
 	local.InCluster
+	local.BuiltAhead
 	name       string
 	needs      []string
 	version    string

@@ -8,7 +8,8 @@ import "context"
 type Component interface {
 	// Name is the word used in --components, in progress lines and in status.
 	Name() string
-	// Needs names the components that must be started before this one is built.
+	// Needs names the components that must be started before this one is built;
+	// but see [BuiltAhead].
 	Needs() []string
 	// Build makes what Start installs (binaries, images, manifests) from the
 	// source the Env names, into the cache or the registry.
@@ -45,3 +46,15 @@ type InCluster struct{}
 
 // Stop does nothing: the component is deleted with its cluster.
 func (InCluster) Stop(context.Context, *Env) error { return nil }
+
+// Busy can be embedded by a component that takes CPU time as long as it runs: it
+// is started when all is built that can be built without it.
+type Busy struct{}
+
+func (Busy) busy() {}
+
+// BuiltAhead can be embedded by a component that needs busy ones to be started,
+// but not to be built.
+type BuiltAhead struct{}
+
+func (BuiltAhead) builtAhead() {}

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -54,6 +55,34 @@ func order(all []Component, names []string) ([]Component, error) {
 		}
 	}
 	return sorted, nil
+}
+
+// phase is one thing to do on the way up.
+type phase struct {
+	name string // "build registry"
+	do   func(context.Context, *Env) error
+}
+
+// plan lists what is done to bring components up, which are in order. What waits
+// for a busy component comes last, but for building what can be built without.
+func plan(sorted []Component) []phase {
+	waits := map[string]bool{} // for a busy one to be started, or is one
+	var now, ahead, late []phase
+	for _, c := range sorted {
+		build, start := phase{"build " + c.Name(), c.Build}, phase{"start " + c.Name(), c.Start}
+		_, busy := c.(interface{ busy() })
+		_, able := c.(interface{ builtAhead() })
+		waits[c.Name()] = busy || slices.ContainsFunc(c.Needs(), func(need string) bool { return waits[need] })
+		switch {
+		case !waits[c.Name()]:
+			now = append(now, build, start)
+		case able:
+			ahead, late = append(ahead, build), append(late, start)
+		default:
+			late = append(late, build, start)
+		}
+	}
+	return slices.Concat(now, ahead, late)
 }
 
 func componentNames(all []Component) []string {

@@ -57,6 +57,38 @@ func fakes(notes *notes, specs ...string) []Component {
 	return all
 }
 
+// TestPlan: a busy component is started when everything else is built that can be.
+func TestPlan(t *testing.T) {
+	t.Parallel()
+	type busy struct {
+		fake
+		Busy
+	}
+	type ahead struct {
+		fake
+		BuiltAhead
+	}
+	var got []string
+	for _, p := range plan([]Component{
+		fake{name: "engine"},
+		busy{fake: fake{name: "cluster", needs: []string{"engine"}}},
+		ahead{fake: fake{name: "app", needs: []string{"cluster", "engine"}}},
+		fake{name: "tool", needs: []string{"engine"}},
+		fake{name: "bundle", needs: []string{"app"}},
+		ahead{fake: fake{name: "forge", needs: []string{"engine"}}},
+	}) {
+		got = append(got, p.name)
+	}
+	want := []string{
+		"build engine", "start engine", "build tool", "start tool", "build forge", "start forge",
+		"build app",
+		"build cluster", "start cluster", "start app", "build bundle", "start bundle",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("plan:\n%q, want\n%q", got, want)
+	}
+}
+
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {

@@ -79,13 +79,11 @@ func (p *Platform) Up(ctx context.Context) error {
 	if err := env.State.save(); err != nil {
 		return err
 	}
-	env.Progress.Expect(2 * len(components))
-	for _, c := range components {
-		if err := step(ctx, env, "build "+c.Name(), c.Build); err != nil {
-			return fmt.Errorf("build %s: %w", c.Name(), err)
-		}
-		if err := step(ctx, env, "start "+c.Name(), c.Start); err != nil {
-			return fmt.Errorf("start %s: %w", c.Name(), err)
+	phases := plan(components)
+	env.Progress.Expect(len(phases))
+	for _, p := range phases {
+		if err := step(ctx, env, p.name, p.do); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	return env.State.save()
