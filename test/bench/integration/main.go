@@ -4,8 +4,8 @@
 // `kind load`, and `kubectl rollout status`.
 //
 // Both run on the local platform's engine, in what a pod would be: a privileged
-// container with a Docker engine of its own, empty at the start, and a
-// container of the model's builder image that shares its network and the volume
+// container with a Docker engine of its own, empty at the start and on a fresh
+// file system, and a container of the model's builder image that shares its network and the volume
 // with its socket. The engine is started by the Task's own script for both, so
 // that what is compared is the work of the step. Runs alternate.
 //

@@ -36,12 +36,21 @@ func (b *bench) measure(ctx context.Context, way string, number int) (measured, 
 	if out, err := exec.CommandContext(ctx, "chmod", "-R", "a+rwX", dir).CombinedOutput(); err != nil {
 		return measured{}, fmt.Errorf("open the workspace: %w: %s", err, out)
 	}
+	disk, removeDisk, err := freshDisk(ctx, dir)
+	if err != nil {
+		return measured{}, err
+	}
 	pod := fmt.Sprintf("bench-%s-%d-%d", way, number, os.Getpid())
-	defer b.removePod(context.WithoutCancel(ctx), pod)
+	defer func() {
+		b.removePod(context.WithoutCancel(ctx), pod)
+		if err := removeDisk(); err != nil {
+			fmt.Fprintln(os.Stderr, "warning:", err)
+		}
+	}()
 
 	var output bytes.Buffer
 	started := time.Now()
-	if err := b.startEngine(ctx, pod); err != nil {
+	if err := b.startEngine(ctx, pod, disk); err != nil {
 		return measured{}, err
 	}
 	ends, order, err := b.runStep(ctx, way, pod, source, results, started, &output)
@@ -60,9 +69,9 @@ func (b *bench) measure(ctx context.Context, way string, number int) (measured, 
 }
 
 // startEngine starts the container of the engine as the sidecar is started.
-func (b *bench) startEngine(ctx context.Context, pod string) error {
+func (b *bench) startEngine(ctx context.Context, pod, disk string) error {
 	_, err := b.docker(ctx, "run", "--detach", "--privileged", "--name", pod+"-dind", "--network", b.platform.Network,
-		"--volume", pod+"-storage:/var/lib/docker", "--volume", pod+"-dind:/dind", "--volume", "/lib/modules:/lib/modules:ro", "--volume", b.tools+":"+toolsDir+":ro",
+		"--volume", disk+":/var/lib/docker", "--volume", pod+"-dind:/dind", "--volume", "/lib/modules:/lib/modules:ro", "--volume", b.tools+":"+toolsDir+":ro",
 		"--env", "DOCKER_HOST=unix:///dind/docker.sock", "--env", "REGISTRY_MIRROR=", "--env", "INSECURE_REGISTRIES="+b.platform.Registry,
 		"--entrypoint", "sh", b.platform.DindImage, toolsDir+"/sidecar.sh")
 	return err
@@ -133,7 +142,7 @@ func (b *bench) engineReady(ctx context.Context, pod string) (time.Time, error) 
 func (b *bench) removePod(ctx context.Context, pod string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	for _, args := range [][]string{{"rm", "--force", "--volumes", pod + "-step", pod + "-dind"}, {"volume", "rm", "--force", pod + "-storage", pod + "-dind"}} {
+	for _, args := range [][]string{{"rm", "--force", "--volumes", pod + "-step", pod + "-dind"}, {"volume", "rm", "--force", pod + "-dind"}} {
 		if _, err := b.docker(ctx, args...); err != nil {
 			fmt.Fprintln(os.Stderr, "warning:", err)
 		}
