@@ -3,6 +3,10 @@
 package main
 
 import (
+	"log/slog"
+
+	"k8s.io/klog/v2"
+
 	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/image"
 	"github.com/model-delivery/model-delivery/steps/integration"
@@ -14,6 +18,9 @@ import (
 )
 
 func main() {
+	// The library that forwards ports logs every connection that fails. What comes
+	// of asking the cluster's DNS is told by what asks.
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	step.Main(integration.Command(integration.Steps{
 		DockerWait:    docker.Command,
 		KindCluster:   kind.Command,

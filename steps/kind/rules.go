@@ -20,6 +20,13 @@ var rules = []rule{
 		text:  "the docker daemon is gone",
 		hint:  "see the end of the daemon's log for why it ended; too little memory for its container is the usual reason",
 	},
+	// Out of watches is told in the words of a full disk.
+	{
+		cause: "inotify",
+		need:  []need{find(anywhere, `(?i)inotify_add_watch [^\n]*no space left on device|no space left for inotify`)},
+		text:  "the machine's inotify watches are used up",
+		hint:  inotifyHint,
+	},
 	{
 		cause: "disk-full",
 		need:  []need{find(anywhere, `no space left on device`)},
@@ -160,8 +167,8 @@ var rules = []rule{
 	},
 	{
 		cause: "inotify",
-		need:  []need{find(from(fromKubelet, fromPods, fromContainerd, fromKubeadm), `(?i)too many open files|inotify_init|inotify_add_watch|no space left for inotify`)},
-		text:  "the machine's inotify instances or watches are used up",
+		need:  []need{find(from(fromKubelet, fromPods, fromContainerd, fromKubeadm), `(?i)too many open files|inotify_init[^\n]*failed`)},
+		text:  "the machine's inotify instances are used up",
 		hint:  inotifyHint,
 	},
 	{
@@ -187,6 +194,12 @@ var rules = []rule{
 		need:  []need{find(from(fromErr, fromContainerd), `failed to detect containerd snapshotter|unknown containerd config version|failed to (load|unmarshal|decode) TOML|invalid plugin config|expected containerd config version`)},
 		text:  "containerd in the node image and this version of kind, or a containerd patch, do not fit",
 		hint:  "use a node image made for kind v0.32, and containerdConfigPatches of the configuration version that its containerd has",
+	},
+	{
+		cause: "containerd-dead",
+		need:  []need{find(fromKubelet, `validate CRI v1 runtime API for endpoint`), find(fromContainerd, `(?im)^.*(containerd: |level=fatal|failed with result).*$`)},
+		text:  "containerd does not run in the node",
+		hint:  "the lines of containerd say why; containerdConfigPatches that do not fit its configuration are the usual reason",
 	},
 	{
 		cause: "slow-disk", transient: true,
