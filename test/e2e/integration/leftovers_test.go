@@ -3,7 +3,9 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -74,10 +76,7 @@ func TestNothingLeft(t *testing.T) {
 				t.Error("the run succeeded")
 			}
 			if tc.phase != "" {
-				results := map[string]string{}
-				for _, result := range run.Status.Results {
-					results[result.Name] = result.Value.StringVal
-				}
+				results := resultsOf(run)
 				if log := r.log(); results["failed-phase"] != tc.phase || (tc.phase == "cluster" && !strings.Contains(log, "hint: ")) {
 					t.Errorf("results %v\n%s", results, log)
 				}
@@ -96,26 +95,56 @@ func TestNothingLeft(t *testing.T) {
 			r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
 		})
 	}
-	// Others use the cluster too: what they have going goes, and what comes is retried for.
-	grown := func() (names []string) {
+	nothingGrew(t, before)
+}
+
+// nothingGrew demands that there is no more on the node than before. Others use the
+// cluster too: what they have going goes, and what comes is waited for.
+func nothingGrew(t *testing.T, before map[string]int) {
+	t.Helper()
+	for try := 1; ; try++ {
+		var grown []string
 		for name, count := range traces(t) {
 			if count > before[name] {
-				names = append(names, fmt.Sprintf("%s from %d to %d", name, before[name], count))
+				grown = append(grown, fmt.Sprintf("%s from %d to %d", name, before[name], count))
 			}
 		}
-		return names
-	}
-	for try := 1; ; try++ {
-		names := grown()
-		if len(names) == 0 {
-			break
+		if len(grown) == 0 {
+			return
 		}
 		if try == 12 {
-			t.Errorf("there are more on the node than before: %v", names)
-			break
+			t.Errorf("there are more on the node than before: %v", grown)
+			return
 		}
 		time.Sleep(5 * time.Second)
 	}
+}
+
+var cancelled = flag.Int("cancelled", 2, "how many runs TestCancelledRuns cancels")
+
+// Runs that are cancelled at whatever moment, two at a time, leave nothing.
+func TestCancelledRuns(t *testing.T) {
+	before := traces(t)
+	t.Run("runs", func(t *testing.T) {
+		places := make(chan struct{}, 2)
+		for i := range *cancelled {
+			t.Run(fmt.Sprint(i), func(t *testing.T) {
+				t.Parallel()
+				places <- struct{}{}
+				defer func() { <-places }()
+				r := begin(t, taskName, 20, 0, 10*time.Minute)
+				after := rand.N(45 * time.Second)
+				time.Sleep(after)
+				r.cancel()
+				since := time.Now()
+				run := r.ended(5 * time.Minute)
+				left := ""
+				r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
+				t.Logf("cancelled after %s, nothing left %s later: %s", after.Round(time.Second), time.Since(since).Round(time.Second), run.Status.GetCondition("Succeeded").GetReason())
+			})
+		}
+	})
+	nothingGrew(t, before)
 }
 
 // The exit code of the tests is the step's, and the phases are told.
@@ -128,10 +157,7 @@ func TestOutcome(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			r := begin(t, taskName, 0, tc.code, 10*time.Minute)
 			run := r.ended(6 * time.Minute)
-			results := map[string]string{}
-			for _, result := range run.Status.Results {
-				results[result.Name] = result.Value.StringVal
-			}
+			results := resultsOf(run)
 			t.Logf("phases: %s", results["phases"])
 			if run.IsSuccessful() != (tc.code == 0) || results["failed-phase"] != tc.phase || results["cleanup"] != "success" || results["node-image"] == "" {
 				t.Errorf("results %v\n%s", results, r.log())

@@ -25,6 +25,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/yaml"
 
@@ -37,6 +38,7 @@ var (
 	platform  *local.State
 	runs      *tekton.Clientset
 	api       *kubernetes.Clientset
+	config    *rest.Config
 	namespace = fmt.Sprintf("e2e-integration-%d", os.Getpid())
 )
 
@@ -58,8 +60,7 @@ func setUp(m *testing.M) (int, error) {
 	if platform.Value("builder", "model-builder") == "" || platform.RegistryNodeImage == "" {
 		return 1, errors.New("the local platform is not complete: go run ./test/platform up")
 	}
-	config, err := clientcmd.BuildConfigFromFlags("", platform.Kubeconfig)
-	if err != nil {
+	if config, err = clientcmd.BuildConfigFromFlags("", platform.Kubeconfig); err != nil {
 		return 1, err
 	}
 	if runs, err = tekton.NewForConfig(config); err != nil {
@@ -72,29 +73,25 @@ func setUp(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer api.CoreV1().Namespaces().Delete(ctx, namespace, metav1.DeleteOptions{})
-	image, err := pushStep()
-	if err != nil {
-		return 1, err
-	}
-	if err := install(ctx, image); err != nil {
+	if err := install(ctx); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
 }
 
-// pushStep puts kind-integration of this work tree into the platform's
-// registry, as ko would.
-func pushStep() (string, error) {
+// pushStep puts a step of this work tree into the platform's registry, as ko
+// would.
+func pushStep(name string) (string, error) {
 	dir, err := os.MkdirTemp("", "e2e-integration-")
 	if err != nil {
 		return "", err
 	}
 	defer os.RemoveAll(dir)
-	binary := filepath.Join(dir, "kind-integration")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/kind-integration")
+	binary := filepath.Join(dir, name)
+	build := exec.Command("go", "build", "-o", binary, "./cmd/"+name)
 	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build kind-integration: %w: %s", err, out)
+		return "", fmt.Errorf("build %s: %w: %s", name, err, out)
 	}
 	data, err := os.ReadFile(binary)
 	if err != nil {
@@ -106,7 +103,7 @@ func pushStep() (string, error) {
 	}
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
-	if err := errors.Join(writer.WriteHeader(&tar.Header{Name: "ko-app/kind-integration", Mode: 0o755, Size: int64(len(data))}), second(writer.Write(data)), writer.Close()); err != nil {
+	if err := errors.Join(writer.WriteHeader(&tar.Header{Name: "ko-app/" + name, Mode: 0o755, Size: int64(len(data))}), second(writer.Write(data)), writer.Close()); err != nil {
 		return "", err
 	}
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive.Bytes())), nil })
@@ -121,46 +118,56 @@ func pushStep() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	repository := platform.Registry + "/e2e/kind-integration"
+	repository := platform.Registry + "/e2e/" + name
 	return repository + "@" + digest.String(), crane.Push(image, repository+":"+namespace)
 }
 
 func second(_ int, err error) error { return err }
 
-// Names of the Task as it is, and of one whose engine has little room.
+// Names of the Tasks, and of one whose engine has little room.
 const (
-	taskName  = "kind-integration-test"
-	smallTask = "kind-integration-test-small"
+	taskName   = "kind-integration-test"
+	smallTask  = "kind-integration-test-small"
+	reaperTask = "kind-reaper"
 )
 
-// install installs the Task, and the one with little room, with the step's image.
-func install(ctx context.Context, image string) error {
-	data, err := os.ReadFile(filepath.Join(root, "tasks", taskName, taskName+".yaml"))
-	if err != nil {
-		return err
-	}
-	for _, name := range []string{taskName, smallTask} {
-		var task pipelinev1.Task
-		if err := yaml.Unmarshal(data, &task); err != nil {
+// install installs the Tasks with the steps of this work tree.
+func install(ctx context.Context) error {
+	for _, task := range []struct{ name, file, step string }{
+		{taskName, taskName, "kind-integration"}, {smallTask, taskName, "kind-integration"}, {reaperTask, reaperTask, "kind-cluster"},
+	} {
+		image, err := pushStep(task.step)
+		if err != nil {
 			return err
 		}
-		task.Name, task.Spec.Steps[0].Image = name, image
-		for i := range task.Spec.Volumes {
-			if name == smallTask && task.Spec.Volumes[i].Name == "docker-storage" {
-				room := resourceOf("700Mi")
-				task.Spec.Volumes[i].EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &room}
-			}
-		}
-		// The webhook may have been asked for the first time in a while.
-		for try := 1; ; try++ {
-			if _, err = runs.TektonV1().Tasks(namespace).Create(ctx, &task, metav1.CreateOptions{}); err == nil || try == 5 {
-				break
-			}
-			time.Sleep(time.Second)
-		}
-		if err != nil {
-			return fmt.Errorf("install the Task %s: %w", name, err)
+		if err := installTask(ctx, task.name, task.file, image); err != nil {
+			return fmt.Errorf("install the Task %s: %w", task.name, err)
 		}
 	}
 	return nil
+}
+
+func installTask(ctx context.Context, name, file, image string) error {
+	data, err := os.ReadFile(filepath.Join(root, "tasks", file, file+".yaml"))
+	if err != nil {
+		return err
+	}
+	var task pipelinev1.Task
+	if err := yaml.Unmarshal(data, &task); err != nil {
+		return err
+	}
+	task.Name, task.Spec.Steps[0].Image = name, image
+	for i := range task.Spec.Volumes {
+		if name == smallTask && task.Spec.Volumes[i].Name == "docker-storage" {
+			room := resourceOf("700Mi")
+			task.Spec.Volumes[i].EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &room}
+		}
+	}
+	// The webhook may have been asked for the first time in a while.
+	for try := 1; ; try++ {
+		if _, err = runs.TektonV1().Tasks(namespace).Create(ctx, &task, metav1.CreateOptions{}); err == nil || try == 5 {
+			return err
+		}
+		time.Sleep(time.Second)
+	}
 }

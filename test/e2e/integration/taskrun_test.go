@@ -50,7 +50,7 @@ type taskRun struct {
 }
 
 // begin starts a run of a model that tests for so many seconds and ends with a code.
-func begin(t *testing.T, task string, seconds, code int, timeout time.Duration) *taskRun {
+func begin(t *testing.T, task string, seconds, code int, timeout time.Duration, with ...func(*pipelinev1.TaskRun)) *taskRun {
 	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", " ", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
 	text := strings.NewReplacer("BUSYBOX", platform.Images["busybox"], "$(SECONDS_TO_TEST)", fmt.Sprint(seconds), "$(TEST_EXIT_CODE)", fmt.Sprint(code)).Replace(makefile)
@@ -58,7 +58,6 @@ func begin(t *testing.T, task string, seconds, code int, timeout time.Duration) 
 	if _, err := api.CoreV1().ConfigMaps(namespace).Create(t.Context(), files, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	token := false
 	run := &pipelinev1.TaskRun{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: pipelinev1.TaskRunSpec{
@@ -71,13 +70,24 @@ func begin(t *testing.T, task string, seconds, code int, timeout time.Duration) 
 			}}}}},
 		},
 	}
-	run.Spec.PodTemplate = &pod.PodTemplate{AutomountServiceAccountToken: &token}
 	for param, value := range map[string]string{
 		"model": "tiny", "builder-image": platform.Value("builder", "model-builder"), "dind-image": platform.DindImage, "node-image": platform.RegistryNodeImage,
 		"insecure-registries": platform.Registry, "node-registry-mirrors": platform.Registry, "gateway": "none",
 	} {
 		run.Spec.Params = append(run.Spec.Params, pipelinev1.Param{Name: param, Value: *pipelinev1.NewStructuredValues(value)})
 	}
+	return create(t, run, with...)
+}
+
+// create starts a run as it is, but for what the functions change.
+func create(t *testing.T, run *pipelinev1.TaskRun, with ...func(*pipelinev1.TaskRun)) *taskRun {
+	t.Helper()
+	token := false
+	run.Spec.PodTemplate = &pod.PodTemplate{AutomountServiceAccountToken: &token}
+	for _, change := range with {
+		change(run)
+	}
+	name := run.Name
 	if _, err := runs.TektonV1().TaskRuns(namespace).Create(t.Context(), run, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +105,15 @@ func begin(t *testing.T, task string, seconds, code int, timeout time.Duration) 
 		return r.pod != nil
 	})
 	return r
+}
+
+// resultsOf are the results of a run that are text.
+func resultsOf(run *pipelinev1.TaskRun) map[string]string {
+	results := map[string]string{}
+	for _, result := range run.Status.Results {
+		results[result.Name] = result.Value.StringVal
+	}
+	return results
 }
 
 // until waits for something.

@@ -37,7 +37,8 @@ kubeadmConfigPatches:
 `
 
 // A cluster comes up from a configuration of the old format, takes images
-// from all three places, keeps its logs within bounds, and goes.
+// from all three places, pulls from a registry of a private authority, keeps its
+// logs within bounds, and goes.
 func TestLife(t *testing.T) {
 	cluster := clusterName(t)
 	w := watch(t, cluster)
@@ -48,9 +49,11 @@ func TestLife(t *testing.T) {
 	}
 	archive, archived := imageArchive(t, dir)
 	pushed := imageInRegistry(t)
+	authorities := t.TempDir()
+	private := privateRegistry(t, authorities)
 
 	created := run(t, 0, "kind-cluster", "create", "--name", cluster, "--config", config, "--node-image", platform.NodeImage,
-		"--kubeconfig", kubeconfig, "--archive", archive, "--image", pushed)
+		"--kubeconfig", kubeconfig, "--archive", archive, "--image", pushed, "--ca-dir", authorities)
 	t.Logf("phases: %v", phases(t, created))
 	if got := kubectl(t, kubeconfig, "get", "nodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"); got != "True" {
 		t.Errorf("node Ready is %q", got)
@@ -68,6 +71,7 @@ func TestLife(t *testing.T) {
 	if !hasImage(t, cluster, local) {
 		t.Errorf("%s is not in the node", local)
 	}
+	pullsByPod(t, cluster, kubeconfig, private)
 	logs := filepath.Join(dir, "logs")
 	run(t, 0, "kind-cluster", "logs", "--name", cluster, "--output-dir", logs, "--max-size", "300000")
 	if size := sizeOf(t, logs); size > 300000 || size < 100000 {

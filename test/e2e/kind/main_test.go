@@ -98,9 +98,15 @@ func (p *process) text() string {
 // does.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return startWith(t, nil, name, args...)
+}
+
+// startWith is start with variables of the environment, NAME=value.
+func startWith(t *testing.T, env []string, name string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, results: t.TempDir(), started: time.Now(), done: make(chan struct{}), lines: make(chan struct{}, 1)}
 	p.cmd = exec.Command(filepath.Join(binaries, name), withResults(args, p.results)...)
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = environ(t), p, p
+	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr = append(environ(t), env...), p, p
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
