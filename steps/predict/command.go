@@ -157,6 +157,14 @@ func (f *clusterFlags) addComparison(file *checks.File) {
 
 // conclude writes results and reports, and turns failed checks into an error.
 func conclude(rt *step.Runtime, r *report.Report, dir string) error {
+	written := make(chan error, 1)
+	go func() {
+		if dir == "" {
+			written <- nil
+			return
+		}
+		written <- r.Write(dir, rt.Redact.String)
+	}()
 	out := bufio.NewWriter(rt.Stdout) // there may be thousands of lines
 	for i := range r.Checks {
 		printCheck(out, &r.Checks[i])
@@ -164,10 +172,8 @@ func conclude(rt *step.Runtime, r *report.Report, dir string) error {
 	printLogs(out, r.Logs)
 	_ = out.Flush() // results and reports matter, read or not
 	setResults(rt, r)
-	if dir != "" {
-		if err := r.Write(dir, rt.Redact.String); err != nil {
-			return step.Infra(err)
-		}
+	if err := <-written; err != nil {
+		return step.Infra(err)
 	}
 	summary := fmt.Sprintf("%d checks passed, %d failed", r.Passed, r.Failed)
 	if r.Skipped > 0 {

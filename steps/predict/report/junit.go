@@ -3,115 +3,143 @@ package report
 import (
 	"bytes"
 	"encoding/xml"
-	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
 
-type junitSuites struct {
-	XMLName  xml.Name   `xml:"testsuites"`
-	Tests    int        `xml:"tests,attr"`
-	Failures int        `xml:"failures,attr"`
-	Errors   int        `xml:"errors,attr"`
-	Skipped  int        `xml:"skipped,attr"`
-	Time     string     `xml:"time,attr"`
-	Suite    junitSuite `xml:"testsuite"`
-}
-
-type junitSuite struct {
-	Name       string          `xml:"name,attr"`
-	Tests      int             `xml:"tests,attr"`
-	Failures   int             `xml:"failures,attr"`
-	Errors     int             `xml:"errors,attr"`
-	Skipped    int             `xml:"skipped,attr"`
-	Time       string          `xml:"time,attr"`
-	Timestamp  string          `xml:"timestamp,attr"`
-	Properties []junitProperty `xml:"properties>property"`
-	Cases      []junitCase     `xml:"testcase"`
-}
-
-type junitProperty struct {
-	Name  string `xml:"name,attr"`
-	Value string `xml:"value,attr"`
-}
-
 type junitCase struct {
-	Name      string        `xml:"name,attr"`
-	ClassName string        `xml:"classname,attr"`
-	File      string        `xml:"file,attr"`
-	Line      int           `xml:"line,attr"`
-	Time      string        `xml:"time,attr"`
-	Failure   *junitProblem `xml:"failure"`
-	Error     *junitProblem `xml:"error"`
-	Skipped   *junitProblem `xml:"skipped"`
-	Output    string        `xml:"system-out,omitempty"`
+	name, className string
+	line            int
+	seconds         float64
+	failure         *junitProblem
+	error           *junitProblem
+	skipped         *junitProblem
+	output          string
 }
 
-type junitProblem struct {
-	Type    string `xml:"type,attr,omitempty"`
-	Message string `xml:"message,attr"`
-	Text    string `xml:",chardata"`
-}
+type junitProblem struct{ kind, message, text string }
 
 // JUnit is the report as JUnit's XML: a check that got a wrong answer is a
 // failure, one that got none is an error.
-func (r *Report) JUnit() ([]byte, error) {
-	suite := junitSuite{
-		Name: r.File, Tests: len(r.Checks), Skipped: r.Skipped, Time: seconds(r.Seconds), Timestamp: r.Started.UTC().Format(time.RFC3339),
-		Properties: []junitProperty{{"digest", r.Digest}, {"outcome", string(r.Outcome)}, {"flakes", fmt.Sprint(r.Flakes)}},
-	}
+func (r *Report) JUnit() []byte {
+	cases := make([]junitCase, len(r.Checks))
+	failures, errors := 0, 0
 	for i := range r.Checks {
-		c := r.junitCase(&r.Checks[i])
-		if c.Failure != nil {
-			suite.Failures++
+		cases[i] = r.junitCase(&r.Checks[i])
+		if cases[i].failure != nil {
+			failures++
 		}
-		if c.Error != nil {
-			suite.Errors++
+		if cases[i].error != nil {
+			errors++
 		}
-		suite.Cases = append(suite.Cases, c)
 	}
-	all := junitSuites{Tests: suite.Tests, Failures: suite.Failures, Errors: suite.Errors, Skipped: suite.Skipped, Time: suite.Time, Suite: suite}
-	var out bytes.Buffer
-	out.WriteString(xml.Header)
-	enc := xml.NewEncoder(&out)
-	enc.Indent("", "  ")
-	if err := enc.Encode(all); err != nil {
-		return nil, fmt.Errorf("encode junit.xml: %w", err)
+	w := &junitWriter{}
+	counts := func() {
+		w.attr("tests", strconv.Itoa(len(cases)))
+		w.attr("failures", strconv.Itoa(failures))
+		w.attr("errors", strconv.Itoa(errors))
+		w.attr("skipped", strconv.Itoa(r.Skipped))
+		w.attr("time", seconds(r.Seconds))
 	}
-	out.WriteByte('\n')
-	return out.Bytes(), nil
+	w.WriteString(xml.Header + "<testsuites")
+	counts()
+	w.WriteString(">\n  <testsuite")
+	w.attr("name", r.File)
+	counts()
+	w.attr("timestamp", r.Started.UTC().Format(time.RFC3339))
+	w.WriteString(">\n    <properties>\n")
+	for _, property := range [][2]string{{"digest", r.Digest}, {"outcome", string(r.Outcome)}, {"flakes", strconv.Itoa(r.Flakes)}} {
+		w.WriteString("      <property")
+		w.attr("name", property[0])
+		w.attr("value", property[1])
+		w.WriteString("></property>\n")
+	}
+	w.WriteString("    </properties>\n")
+	for i := range cases {
+		w.testCase(r.File, &cases[i])
+	}
+	w.WriteString("  </testsuite>\n</testsuites>\n")
+	return w.Bytes()
 }
 
-func seconds(s float64) string { return fmt.Sprintf("%.3f", s) }
+// junitWriter writes XML. encoding/xml would take most of the time of a report of
+// thousands of checks.
+type junitWriter struct{ bytes.Buffer }
+
+func (w *junitWriter) attr(name, value string) {
+	w.WriteString(" " + name + `="`)
+	w.text(value)
+	w.WriteByte('"')
+}
+
+func (w *junitWriter) text(value string) {
+	_ = xml.EscapeText(&w.Buffer, []byte(value)) // a buffer takes all
+}
+
+func (w *junitWriter) testCase(file string, c *junitCase) {
+	w.WriteString("    <testcase")
+	w.attr("name", c.name)
+	w.attr("classname", c.className)
+	w.attr("file", file)
+	w.attr("line", strconv.Itoa(c.line))
+	w.attr("time", seconds(c.seconds))
+	w.WriteString(">\n")
+	w.problem("failure", c.failure)
+	w.problem("error", c.error)
+	w.problem("skipped", c.skipped)
+	if c.output != "" {
+		w.WriteString("      <system-out>")
+		w.text(c.output)
+		w.WriteString("</system-out>\n")
+	}
+	w.WriteString("    </testcase>\n")
+}
+
+func (w *junitWriter) problem(name string, p *junitProblem) {
+	if p == nil {
+		return
+	}
+	w.WriteString("      <" + name)
+	if p.kind != "" {
+		w.attr("type", p.kind)
+	}
+	w.attr("message", p.message)
+	w.WriteByte('>')
+	w.text(p.text)
+	w.WriteString("</" + name + ">\n")
+}
+
+func seconds(s float64) string { return strconv.FormatFloat(s, 'f', 3, 64) }
 
 func (r *Report) junitCase(c *Check) junitCase {
-	out := junitCase{Name: c.Name, ClassName: "predictions." + c.Kind, File: r.File, Line: c.Line, Time: seconds(c.Seconds)}
+	out := junitCase{name: c.Name, className: "predictions." + c.Kind, line: c.Line, seconds: c.Seconds}
 	if c.Target != "" {
-		out.ClassName = "predictions." + c.Target + "." + c.Kind
+		out.className = "predictions." + c.Target + "." + c.Kind
 	}
 	lines := []string{c.Summary}
 	for _, why := range c.Flakes {
 		lines = append(lines, "repeated after: "+why)
 	}
-	out.Output = strings.TrimSpace(strings.Join(lines, "\n"))
+	out.output = strings.TrimSpace(strings.Join(lines, "\n"))
 	switch c.Outcome {
 	case Passed:
 	case Skipped:
-		out.Skipped = &junitProblem{Message: c.Summary}
+		out.skipped = &junitProblem{message: c.Summary}
 	case NotReady, Transport:
-		out.Error = c.junitProblem()
+		out.error = c.junitProblem()
 	default:
-		out.Failure = c.junitProblem()
+		out.failure = c.junitProblem()
 	}
 	return out
 }
 
 func (c *Check) junitProblem() *junitProblem {
-	p := &junitProblem{Type: string(c.Outcome)}
+	p := &junitProblem{kind: string(c.Outcome)}
 	var lines []string
 	for _, f := range c.Findings {
-		if p.Message == "" && f.Stage == c.Outcome {
-			p.Message = f.Message
+		if p.message == "" && f.Stage == c.Outcome {
+			p.message = f.Message
 		}
 		lines = append(lines, string(f.Stage)+": "+f.Message)
 	}
@@ -121,6 +149,6 @@ func (c *Check) junitProblem() *junitProblem {
 	if c.Replay != "" {
 		lines = append(lines, "replay: "+c.Replay)
 	}
-	p.Text = strings.Join(lines, "\n")
+	p.text = strings.Join(lines, "\n")
 	return p
 }

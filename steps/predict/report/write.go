@@ -10,12 +10,18 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// JSON is the report as indented JSON.
+// longReport is how many checks a report has that is for programs alone: its JSON
+// is not indented.
+const longReport = 1000
+
+// JSON is the report as JSON, indented for people unless it is long.
 func (r *Report) JSON() ([]byte, error) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
+	if len(r.Checks) < longReport {
+		enc.SetIndent("", "  ")
+	}
 	if err := enc.Encode(r); err != nil {
 		return nil, fmt.Errorf("encode the report: %w", err)
 	}
@@ -30,7 +36,8 @@ func (r *Report) Write(dir string, clean func(string) string) error {
 	}
 	var group errgroup.Group
 	for name, text := range map[string]func() (string, error){
-		"report.json": r.jsonText, "junit.xml": r.junitText, "report.html": r.HTML,
+		"report.json": r.jsonText, "report.html": r.HTML,
+		"junit.xml": func() (string, error) { return string(r.JUnit()), nil },
 		"report.md": func() (string, error) { return r.Markdown(), nil },
 	} {
 		group.Go(func() error {
@@ -49,11 +56,6 @@ func (r *Report) Write(dir string, clean func(string) string) error {
 
 func (r *Report) jsonText() (string, error) {
 	data, err := r.JSON()
-	return string(data), err
-}
-
-func (r *Report) junitText() (string, error) {
-	data, err := r.JUnit()
 	return string(data), err
 }
 
