@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
 	"github.com/model-delivery/model-delivery/steps/step"
 )
@@ -63,22 +63,23 @@ func (c *creation) provision(ctx context.Context) error {
 		return nil
 	case <-c.loaded.failed:
 		return c.loaded.err
-	case n := <-c.kubeletCrashes(watching):
-		return fmt.Errorf("the kubelet has been restarted %d times", n)
+	case err := <-c.nodeTroubles(watching):
+		return err
 	case <-ctx.Done():
 		return step.Infraf("making cluster %s: %w", c.Name, context.Cause(ctx))
 	}
 }
 
 const (
-	crashLook  = 3 * time.Second
-	maxCrashes = 5 // a kubelet that works is not restarted at all
+	troubleLook = 3 * time.Second
+	maxCrashes  = 5 // a kubelet that works is not restarted at all
+	maxFull     = 3 // looks in a row in which the kubelet complained again
 )
 
-// kubeletCrashes reports when a kubelet ends again and again. kubeadm would
-// wait four minutes for it.
-func (c *creation) kubeletCrashes(ctx context.Context) <-chan int {
-	crashed := make(chan int, 1)
+// nodeTroubles reports a kubelet that ends again and again, and one that finds no
+// room again and again. kubeadm would wait four minutes for either.
+func (c *creation) nodeTroubles(ctx context.Context) <-chan error {
+	troubles := make(chan error, 1)
 	go func() {
 		select {
 		case <-c.settled:
@@ -90,30 +91,52 @@ func (c *creation) kubeletCrashes(ctx context.Context) <-chan int {
 			return // kind will say
 		}
 		before := map[string]int{} // images of long ago let it end until it is configured
+		complaints, full := map[string]int{}, map[string]int{}
 		for {
 			select {
-			case <-time.After(crashLook):
+			case <-time.After(troubleLook):
 			case <-ctx.Done():
 				return
 			}
 			for _, node := range nodes {
-				var out limitedBuffer
-				err := node.CommandContext(ctx, "systemctl", "show", "--property=NRestarts", "--value", "kubelet.service").SetStdout(&out).Run()
-				n, convErr := strconv.Atoi(strings.TrimSpace(out.String()))
-				if err != nil || convErr != nil {
+				name := node.String()
+				restarts, noRoom, ok := kubeletState(ctx, node)
+				if !ok {
 					continue
 				}
-				if _, seen := before[node.String()]; !seen {
-					before[node.String()] = n
+				if _, seen := before[name]; !seen {
+					before[name] = restarts
 				}
-				if n -= before[node.String()]; n >= maxCrashes {
-					crashed <- n
+				if n := restarts - before[name]; n >= maxCrashes {
+					troubles <- fmt.Errorf("the kubelet has been restarted %d times", n)
+					return
+				}
+				// The disk may have room between two attempts at what does not fit.
+				full[name]++
+				if noRoom <= complaints[name] {
+					full[name] = 0
+				}
+				complaints[name] = noRoom
+				if full[name] >= maxFull {
+					troubles <- fmt.Errorf("%s: no space left on device, as the kubelet says again and again", name)
 					return
 				}
 			}
 		}
 	}()
-	return crashed
+	return troubles
+}
+
+// kubeletState tells how often a node's kubelet was started again, and how many
+// lines of its log complain of a full disk.
+func kubeletState(ctx context.Context, node nodes.Node) (restarts, noRoom int, ok bool) {
+	const script = "systemctl show --property=NRestarts --value kubelet.service; journalctl --unit kubelet.service --output cat --no-pager | grep -c 'no space left on device' || :"
+	var out limitedBuffer
+	if err := node.CommandContext(ctx, "sh", "-c", script).SetStdout(&out).Run(); err != nil {
+		return 0, 0, false
+	}
+	n, err := fmt.Sscan(out.String(), &restarts, &noRoom)
+	return restarts, noRoom, err == nil && n == 2
 }
 
 // createError is what kind's library returned.
