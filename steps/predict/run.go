@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"runtime"
 	"sync"
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/predict/metrics"
+	"github.com/model-delivery/model-delivery/steps/predict/parallel"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
 )
@@ -117,7 +117,11 @@ func (r *runner) target(ctx context.Context, t Target) error {
 	}
 	// What cannot be asked at all is wrong input, not a failed check.
 	wrong := make([]error, len(selected))
-	sideBySide(len(selected), func(i int) { wrong[i] = s.prepares(selected[i]) })
+	parallel.Ranges(len(selected), 0, func(from, to int) {
+		for i := from; i < to; i++ {
+			wrong[i] = s.prepares(selected[i])
+		}
+	})
 	for i, c := range selected {
 		if wrong[i] != nil {
 			return &InputError{Err: fmt.Errorf("%s:%d: check %q: %w", r.options.File.Path, c.Line, c.Name, wrong[i])}
@@ -142,20 +146,6 @@ func (r *runner) target(ctx context.Context, t Target) error {
 	r.all(ctx, s, selected, results)
 	r.report.Checks = append(r.report.Checks, results...)
 	return nil
-}
-
-// sideBySide calls do for 0 to n-1, on all CPUs.
-func sideBySide(n int, do func(i int)) {
-	parts := min(runtime.GOMAXPROCS(0), n)
-	var group sync.WaitGroup
-	for k := range parts {
-		group.Go(func() {
-			for i := k * n / parts; i < (k+1)*n/parts; i++ {
-				do(i)
-			}
-		})
-	}
-	group.Wait()
 }
 
 // all runs the checks. Requests run side by side; what measures time or sends

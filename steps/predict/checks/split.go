@@ -3,11 +3,12 @@ package checks
 import (
 	"bytes"
 	"io"
-	"runtime"
 	"slices"
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/model-delivery/model-delivery/steps/predict/parallel"
 )
 
 // splitFrom is how long a file is, in bytes, from which its parts are read side
@@ -125,25 +126,17 @@ func (r *reader) checks(list *yaml.Node, d Defaults) []*Check {
 	if !r.list(list, "checks", func(_ int, item *yaml.Node) { items = append(items, item) }) {
 		return nil
 	}
-	parts := 1
-	if len(items) >= manyChecks {
-		parts = runtime.GOMAXPROCS(0)
-	}
 	all := make([]*Check, len(items))
-	readers := make([]*reader, parts)
-	var group sync.WaitGroup
-	for k := range readers {
+	problems := make([]Problems, len(items)) // of each range, where it begins
+	parallel.Ranges(len(items), manyChecks, func(from, to int) {
 		part := &reader{file: r.file, dir: r.dir, nodes: r.nodes}
-		readers[k] = part
-		group.Go(func() {
-			for i := k * len(items) / parts; i < (k+1)*len(items)/parts; i++ {
-				all[i] = part.check(items[i], index("checks", i), d)
-			}
-		})
-	}
-	group.Wait()
-	for _, part := range readers {
-		r.problems = append(r.problems, part.problems...)
+		for i := from; i < to; i++ {
+			all[i] = part.check(items[i], index("checks", i), d)
+		}
+		problems[from] = part.problems
+	})
+	for _, part := range problems {
+		r.problems = append(r.problems, part...)
 	}
 	r.problems = r.problems[:min(len(r.problems), maxProblems)]
 	return slices.DeleteFunc(all, func(c *Check) bool { return c == nil })
