@@ -98,8 +98,12 @@ func (o BuildOptions) inspectBuilder(ctx context.Context, cli *client.Client, im
 }
 
 func (o BuildOptions) pull(ctx context.Context, cli *client.Client, image string) error {
+	auth, err := registry.Encoded(image, o.Redact)
+	if err != nil {
+		return err
+	}
 	fmt.Fprintf(o.Output, "pulling %s\n", image)
-	err := registry.Pull(ctx, cli, image, o.Redact)
+	err = registry.Pull(ctx, cli, image, auth)
 	if errdefs.IsNotFound(err) || errdefs.IsInvalidArgument(err) {
 		return step.Invalidf("pull the builder image %s: %w", image, err)
 	}

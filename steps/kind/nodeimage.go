@@ -37,10 +37,16 @@ func (s *session) ensureImage(ctx context.Context, image string) error {
 	} else if !errdefs.IsNotFound(err) {
 		return step.Infraf("look for the node image %s: %w", image, err)
 	}
+	auth, err := registry.Encoded(image, nil)
+	if step.ExitCode(err) == step.ExitInvalid {
+		auth = "" // of a configuration that cannot be read; the registry will say if it minds
+	} else if err != nil {
+		return err
+	}
 	start := time.Now()
 	s.Log("pulling %s", image)
 	for try := 1; ; try++ {
-		err := registry.Pull(ctx, s.docker, image, nil)
+		err := registry.Pull(ctx, s.docker, image, auth)
 		if err == nil {
 			s.Log("pulled %s in %s", image, since(start))
 			return nil

@@ -69,12 +69,9 @@ func Encoded(ref string, redact func(secret string)) (string, error) {
 	return base64.URLEncoding.EncodeToString(data), nil
 }
 
-// Pull lets the daemon fetch an image. Errors of the daemon are its own.
-func Pull(ctx context.Context, cli *client.Client, ref string, redact func(secret string)) error {
-	auth, err := Encoded(ref, redact)
-	if err != nil {
-		return err
-	}
+// Pull lets the daemon fetch an image with credentials of [Encoded]; "" has none.
+// Errors are the daemon's own.
+func Pull(ctx context.Context, cli *client.Client, ref, auth string) error {
 	stream, err := cli.ImagePull(ctx, ref, client.ImagePullOptions{RegistryAuth: auth})
 	if err != nil {
 		return err
