@@ -133,15 +133,21 @@ const (
 
 // install installs the Tasks with the steps of this work tree.
 func install(ctx context.Context) error {
-	for _, task := range []struct{ name, file, step string }{
-		{taskName, taskName, "kind-integration"}, {smallTask, taskName, "kind-integration"}, {reaperTask, reaperTask, "kind-cluster"},
+	for _, step := range []struct {
+		name, file string
+		tasks      []string
+	}{
+		{"kind-integration", taskName, []string{taskName, smallTask}},
+		{"kind-cluster", reaperTask, []string{reaperTask}},
 	} {
-		image, err := pushStep(task.step)
+		image, err := pushStep(step.name)
 		if err != nil {
 			return err
 		}
-		if err := installTask(ctx, task.name, task.file, image); err != nil {
-			return fmt.Errorf("install the Task %s: %w", task.name, err)
+		for _, task := range step.tasks {
+			if err := installTask(ctx, task, step.file, image); err != nil {
+				return fmt.Errorf("install the Task %s: %w", task, err)
+			}
 		}
 	}
 	return nil
