@@ -103,7 +103,7 @@ var rules = []rule{
 	},
 	{
 		cause: "cgroup-v1-refused",
-		need:  []need{find(fromKubelet, `(?i)kubelet is configured to not run on a host using cgroup v1|cgroup v1 support is (unsupported|in maintenance mode).*fail`)},
+		need:  []need{find(fromKubelet, `(?i)kubelet is configured to not run on a host using cgroup v1`)},
 		text:  "this kubelet does not run on cgroup v1",
 		hint:  "use a machine with cgroup v2, a Kubernetes older than 1.35, or a KubeletConfiguration patch with failCgroupV1: false",
 	},
