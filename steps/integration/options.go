@@ -40,7 +40,10 @@ type Options struct {
 	Namespace  string   // that the model is deployed to
 	Gateway    string   // kind of gateway
 	GatewayURL string   // where it answers, seen from here; {docker-host} stands for the daemon's machine
-	Targets    []string // of the model's Makefile: the tests
+	// RouteTimeout is how long to wait for the gateway to lead to the model before
+	// the tests begin all the same; 0: they begin at once.
+	RouteTimeout time.Duration
+	Targets      []string // of the model's Makefile: the tests
 
 	DockerHost    string // empty: as the docker command line finds it
 	DockerCerts   string // directory with certificates for a daemon that wants TLS; may be empty

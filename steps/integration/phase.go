@@ -19,7 +19,7 @@ import (
 )
 
 // Phases, in the order in which their failures count.
-var phaseOrder = []string{"docker", "cluster", "build", "load", "setup", "deploy", "test", "predict", "push", "logs", "delete"}
+var phaseOrder = []string{"docker", "cluster", "build", "load", "setup", "deploy", "route", "test", "predict", "push", "logs", "delete"}
 
 // phase is what came of one part of the run.
 type phase struct {

@@ -164,11 +164,15 @@ func (r *run) makeEnv() []string {
 	if r.deploy.Name == "" {
 		return env
 	}
-	endpoint := r.GatewayURL
-	if r.Gateway != "none" {
-		endpoint = strings.TrimRight(r.GatewayURL, "/") + "/seldon/" + r.Namespace + "/" + r.deploy.Name
+	return append(env, "MODEL_DEPLOYMENT="+r.deploy.Name, "MODEL_ENDPOINT="+r.modelEndpoint())
+}
+
+// modelEndpoint is where the deployed model is asked, seen from here.
+func (r *run) modelEndpoint() string {
+	if r.Gateway == "none" {
+		return r.GatewayURL
 	}
-	return append(env, "MODEL_DEPLOYMENT="+r.deploy.Name, "MODEL_ENDPOINT="+endpoint)
+	return strings.TrimRight(r.GatewayURL, "/") + "/seldon/" + r.Namespace + "/" + r.deploy.Name
 }
 
 // cleanUp keeps the logs and removes the cluster, and tells whether both went

@@ -136,11 +136,11 @@ func newModel(t *testing.T, leaveOut ...string) string {
 	return dir
 }
 
-// run executes kind-integration and returns its exit code, its results and its output.
+// run executes kind-integration, which waits for no route if not told so, and returns its exit code, its results and its output.
 func run(t *testing.T, ctx context.Context, s *stand, args ...string) (int, map[string]string, string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := step.Execute(ctx, integration.Command(s.steps()), append([]string{"run", "--model=news_classifier", "--results-dir="}, args...),
+	code := step.Execute(ctx, integration.Command(s.steps()), append([]string{"run", "--model=news_classifier", "--results-dir=", "--route-timeout=0"}, args...),
 		func(string) string { return "" }, &stdout, &stderr)
 	results := map[string]string{}
 	if line := strings.TrimSpace(stdout.String()); line != "" {

@@ -30,6 +30,7 @@ func (r *run) work(ctx context.Context) {
 		"--namespace", r.Namespace, "--kubeconfig", r.paths.kubeconfig) {
 		return
 	}
+	r.route(ctx)
 	// The checks tell more about a model whose tests fail, so they run anyway.
 	tested := r.test(ctx)
 	checked := r.check(ctx)

@@ -33,7 +33,7 @@ func (m measured) String() string {
 // old way has one after the other.
 var waitsFor = map[string][]string{
 	"docker": nil, "cluster": {"docker"}, "build": {"docker", "cluster"}, "setup": {"cluster"}, "load": {"build", "cluster", "setup"},
-	"deploy": {"load", "setup"}, "test": {"deploy"}, "predict": {"test"}, "logs": {"predict"}, "delete": {"logs", "predict"},
+	"deploy": {"load", "setup"}, "route": {"deploy"}, "test": {"deploy", "route"}, "predict": {"test"}, "logs": {"predict"}, "delete": {"logs", "predict"},
 }
 
 // added turns the ends of phases into what each added to the run.
