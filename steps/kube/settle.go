@@ -16,7 +16,7 @@ import (
 // starts until the moment that it ends: without this, a process that ends after
 // half a second passes for one that serves.
 const (
-	settleUnprobed  = 2 * time.Second  // a container has no readiness probe
+	settleUnprobed  = 2 * time.Second  // a container has no probe that readiness waits for
 	settleRestarted = 10 * time.Second // a container was started again
 	settleOld       = time.Minute      // older than this is settled, whatever the clocks say
 )
@@ -63,7 +63,8 @@ func settleTime(pod *unstructured.Unstructured) (need time.Duration, restarts in
 	for _, entry := range specs {
 		if spec, ok := entry.(map[string]any); ok {
 			name, _ := spec["name"].(string)
-			probed[name] = spec["readinessProbe"] != nil
+			// A startup probe holds readiness back too, until the process answers.
+			probed[name] = spec["readinessProbe"] != nil || spec["startupProbe"] != nil
 		}
 	}
 	statuses, _, _ := unstructured.NestedSlice(pod.Object, "status", "containerStatuses")

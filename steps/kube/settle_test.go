@@ -39,7 +39,7 @@ func TestWaitReadyDoesNotTakeACrashLoopForReady(t *testing.T) {
 
 func TestWaitReadyWatchesWhatHasNoProbe(t *testing.T) {
 	t.Parallel()
-	for probe, least := range map[string]time.Duration{"": 2 * time.Second, ", readinessProbe: {}": 0} {
+	for probe, least := range map[string]time.Duration{"": 2 * time.Second, ", readinessProbe: {}": 0, ", startupProbe: {}": 0} {
 		t.Run("probe"+probe, func(t *testing.T) {
 			t.Parallel()
 			server := kubetest.New(t)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,7 +21,6 @@ import (
 const (
 	tokenFile       = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 	authoritiesFile = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
-	inClusterServer = "https://kubernetes.default.svc"
 )
 
 // watchFor is how long one watch lasts before it is asked for again.
@@ -40,8 +40,13 @@ type Services struct {
 	Pause time.Duration
 }
 
-// InCluster returns Services that are read with the pod's own account.
+// InCluster returns Services that are read with the pod's own account. The API
+// server is asked at its address: the cluster's DNS may come up later than this.
 func InCluster() (*Services, error) {
+	host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
+	if host == "" || port == "" {
+		return nil, errors.New("KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set: this is no pod")
+	}
 	authorities, err := os.ReadFile(authoritiesFile)
 	if err != nil {
 		return nil, fmt.Errorf("read the cluster's certificate authorities: %w", err)
@@ -51,7 +56,7 @@ func InCluster() (*Services, error) {
 		return nil, fmt.Errorf("read the cluster's certificate authorities: %s holds none", authoritiesFile)
 	}
 	return &Services{
-		Server: inClusterServer,
+		Server: "https://" + net.JoinHostPort(host, port),
 		Client: &http.Client{Transport: &http.Transport{
 			TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}, ForceAttemptHTTP2: true,
 			ResponseHeaderTimeout: 30 * time.Second,
