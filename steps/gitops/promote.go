@@ -3,7 +3,6 @@ package gitops
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/git"
@@ -44,6 +43,7 @@ func (w *work) push(ctx context.Context) (Outcome, error) {
 	// may be the one to a second try of git's own after the first arrived.
 	pushed, unclear := "", false
 	for attempt := 1; ; attempt++ {
+		began := time.Now()
 		base, err := w.base(ctx)
 		if err != nil {
 			return Outcome{}, err
@@ -84,31 +84,9 @@ func (w *work) push(ctx context.Context) (Outcome, error) {
 			unclear = true
 			w.Logf("pushing had no clear answer: looking whether it arrived")
 		}
-		if err := pause(ctx, attempt); err != nil {
+		if err := pause(ctx, attempt, time.Since(began)); err != nil {
 			return Outcome{}, err
 		}
-	}
-}
-
-// patientAttempts is how often a promotion steps back further each time.
-const patientAttempts = 6
-
-// pause waits longer with each of the first attempts, up to a few seconds, and
-// never as long as another one that started together with this one. Who was
-// overtaken often waits less and less, so that newcomers do not go first for
-// ever.
-func pause(ctx context.Context, attempt int) error {
-	limit := min(50*time.Millisecond<<min(attempt, patientAttempts), 3*time.Second)
-	if attempt > patientAttempts {
-		limit /= time.Duration(attempt - patientAttempts)
-	}
-	timer := time.NewTimer(rand.N(limit))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return step.Infraf("waiting to push again: %w", context.Cause(ctx))
 	}
 }
 

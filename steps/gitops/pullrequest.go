@@ -17,12 +17,13 @@ import (
 func (w *work) pullRequest(ctx context.Context) (Outcome, error) {
 	start := time.Now()
 	for attempt := 1; ; attempt++ {
+		began := time.Now()
 		outcome, err := w.pullRequestOnce(ctx)
 		if !git.Race(err) || time.Since(start) > w.PushTimeout {
 			return outcome, err
 		}
 		w.Logf("another run changed %s first (attempt %d): looking at it again", w.branchName(), attempt)
-		if err := pause(ctx, attempt); err != nil {
+		if err := pause(ctx, attempt, time.Since(began)); err != nil {
 			return Outcome{}, err
 		}
 	}
