@@ -59,13 +59,13 @@ func (b *bench) writeGoldens() error {
 	return nil
 }
 
-// ownGoldens asks 16 at a time, which the loop cannot.
+// ownGoldens asks 32 at a time, which the loop cannot.
 func (b *bench) ownGoldens(ctx context.Context) (float64, error) {
 	text, err := os.ReadFile(b.path("goldens.yaml"))
 	if err != nil {
 		return 0, err
 	}
-	r, _, took, err := b.check(ctx, string(text), "--concurrency", "16")
+	r, _, took, err := b.check(ctx, string(text), "--concurrency", "32")
 	if err != nil {
 		return 0, err
 	}

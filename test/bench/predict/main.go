@@ -8,7 +8,7 @@
 //	rate    right answers a second over REST, of vegeta's at the same concurrency
 //	grpc    right answers a second over gRPC, of ghz's at the same concurrency
 //	python  time of a loop of requests.post, as SeldonClient has it, for 10,000
-//	        golden checks, of seldon-predict's with 16 at a time
+//	        golden checks, of seldon-predict's with 32 at a time
 //	rss     peak memory, in MB, of a check of a dataset with a million rows
 //
 // vegeta and ghz are built from their modules at fixed versions. python3 needs
