@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -111,19 +110,9 @@ func (r *run) build(ctx context.Context) bool {
 // limit of its own, and ends the waiting.
 const nodesTimeout = time.Hour
 
-// fewCPUs is below how many a control plane that starts needs them for itself:
-// on two, loading beside it took longer than loading after it.
-const fewCPUs = 4
-
-// load puts the image into the nodes while the control plane starts, or, with
-// few CPUs, while the cluster becomes ready. Nodes of a first attempt that
-// failed are gone, and what was loaded with them.
+// load puts the image into the nodes while the control plane starts. Nodes of a
+// first attempt that failed are gone, and what was loaded with them.
 func (r *run) load(ctx context.Context, up func() bool) bool {
-	if runtime.NumCPU() < fewCPUs {
-		if _, ok := r.awaitAccess(ctx, up); !ok {
-			return false
-		}
-	}
 	args := []string{"load", "--name", r.Name, "--image", r.Image}
 	loaded := r.execute(ctx, "load", r.steps.KindCluster(), append(args, "--wait", nodesTimeout.String())...)
 	if !up() {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/containerd/errdefs"
+
+	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // attempt makes the cluster once. On failure the cause is named from the
@@ -17,7 +19,14 @@ func (c *creation) attempt(ctx context.Context) error {
 	defer stopLoading()
 	c.booted, c.settled = make(chan struct{}), make(chan struct{})
 	c.loaded = c.startLoading(loadCtx)
-	go c.publishEarly(loadCtx)
+	networked := make(chan error, 1)
+	c.networked = networked
+	go func() {
+		defer close(networked)
+		if err := c.early(loadCtx); err != nil {
+			networked <- err
+		}
+	}()
 	err := c.provision(ctx)
 	if err == nil {
 		err = c.becomeReady(ctx)
@@ -121,6 +130,14 @@ func (c *creation) becomeReady(ctx context.Context) error {
 			c.result.Nodes = append(c.result.Nodes, node.String())
 		}
 		slices.Sort(c.result.Nodes)
+	}
+	select {
+	case err := <-c.networked:
+		if err != nil {
+			return err
+		}
+	case <-ctx.Done():
+		return step.Infraf("making cluster %s: %w", c.Name, context.Cause(ctx))
 	}
 	c.Log("waiting for nodes, DNS and the default service account")
 	if err := waitReady(ctx, access.api, len(c.config.Nodes), dnsQuery(access.config, access.api), c.Log); err != nil {

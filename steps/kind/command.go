@@ -173,6 +173,11 @@ and leaves no container behind; one that is known to pass is tried again.
 Images named with --image or --archive are loaded while the control plane
 starts.
 
+It is made to come up fast, where the configuration does not say otherwise:
+etcd does not wait for the disk (--safe-etcd), the controller manager is not held
+back in what it asks of the API server, the default network is installed before
+kubeadm is done, and CoreDNS is looked at every second.
+
 Results: cluster, node-image, kubernetes-version, and phases, an object of
 seconds by phase (docker, pull, boot, kubeadm, ready, load, total), and
 attempts, how often it was tried.`,

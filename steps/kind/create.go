@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 
 	"github.com/model-delivery/model-delivery/steps/docker"
@@ -59,10 +60,15 @@ type creation struct {
 	streams []stream
 	// authorities are certificates that the nodes are to trust, in PEM.
 	authorities []byte
-	loaded      *loading
-	created     <-chan struct{} // closed when kind's library returned; nil before
-	booted      chan struct{}   // closed when the nodes run
-	settled     chan struct{}   // closed when containerd has its final configuration
+	// network is the default network where it is not kind that installs it.
+	network []*unstructured.Unstructured
+	loaded  *loading
+	// networked is closed when the network and the early kubeconfig are there, or
+	// gives the error for which they are not.
+	networked <-chan error
+	created   <-chan struct{} // closed when kind's library returned; nil before
+	booted    chan struct{}   // closed when the nodes run
+	settled   chan struct{}   // closed when containerd has its final configuration
 }
 
 func (c *creation) run(ctx context.Context) (err error) {
@@ -90,6 +96,7 @@ func (c *creation) run(ctx context.Context) (err error) {
 	if err := c.adjust(); err != nil {
 		return err
 	}
+	c.takeNetwork()
 	if c.streams, err = c.session.plan(ctx, c.Images); err != nil {
 		return err
 	}

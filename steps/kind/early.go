@@ -13,25 +13,44 @@ const (
 	earlyAnswer   = 2 * time.Second
 )
 
-// publishEarly writes the early kubeconfig once the API server answers its
-// user, which kubeadm sees to before it is done.
-func (c *creation) publishEarly(ctx context.Context) {
-	if c.EarlyKubeconfig == "" {
-		return
+// early does what need not wait for kubeadm's end: it installs the network and
+// writes the early kubeconfig once the API server answers its user. What ends it
+// before that is not its to tell.
+func (c *creation) early(ctx context.Context) error {
+	if c.EarlyKubeconfig == "" && c.network == nil {
+		return nil
 	}
+	found, ok := c.awaitAPI(ctx)
+	if !ok {
+		return nil
+	}
+	c.Log("the API server takes objects")
+	if err := c.installNetwork(ctx, found.config); err != nil {
+		return err
+	}
+	if c.EarlyKubeconfig == "" {
+		return nil
+	}
+	if err := writeKubeconfig(c.EarlyKubeconfig, found.kubeconfig); err != nil {
+		c.Log("warning: %v", err)
+	}
+	return nil
+}
+
+// awaitAPI waits for the API server and is false when ctx ends before.
+func (c *creation) awaitAPI(ctx context.Context) (found access, ok bool) {
 	select {
 	case <-ctx.Done():
-		return
+		return access{}, false
 	case <-c.settled:
 	}
-	var found access
 	for {
 		var err error
 		if found, err = c.session.access(); err == nil {
 			break
 		}
 		if !sleep(ctx, earlyFileLook) {
-			return
+			return access{}, false
 		}
 	}
 	for {
@@ -39,17 +58,12 @@ func (c *creation) publishEarly(ctx context.Context) {
 		_, err := found.api.CoreV1().Namespaces().List(tryCtx, metav1.ListOptions{Limit: 1})
 		cancel()
 		if err == nil {
-			break
+			return found, true
 		}
 		if !sleep(ctx, earlyAPILook) {
-			return
+			return access{}, false
 		}
 	}
-	if err := writeKubeconfig(c.EarlyKubeconfig, found.kubeconfig); err != nil {
-		c.Log("warning: %v", err)
-		return
-	}
-	c.Log("the API server takes objects")
 }
 
 // sleep tells whether ctx let it sleep for so long.

@@ -46,7 +46,7 @@ const (
 func (c *creation) gather(ctx context.Context, err error) evidence {
 	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
 	defer cancel()
-	e := evidence{err: err.Error() + "\n" + commandOutput(err), kubeadm: c.session.logger.kubeadmOutput(), facts: docker.HostFacts(), ownNetwork: c.config.Networking.DisableDefaultCNI}
+	e := evidence{err: err.Error() + "\n" + commandOutput(err), kubeadm: c.session.logger.kubeadmOutput(), facts: docker.HostFacts(), ownNetwork: c.config.Networking.DisableDefaultCNI && c.network == nil}
 	if notReady, ok := errors.AsType[*notReadyError](err); ok {
 		e.missing = notReady.missing
 	}

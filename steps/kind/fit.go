@@ -25,6 +25,25 @@ etcd:
     extraArgs:
       unsafe-no-fsync: "true"
 `
+	// By default the controller manager asks the API server for 20 things a second
+	// after the first 30, and begins its some 40 controllers with three requests
+	// each: it is six seconds until the last one runs, and none makes a pod for a
+	// Deployment or DaemonSet before. Who asks for the lease too early asks again
+	// two seconds later.
+	fastStartPatch = `kind: ClusterConfiguration
+controllerManager:
+  extraArgs:
+    kube-api-qps: "200"
+    kube-api-burst: "400"
+    leader-elect-retry-period: 500ms
+scheduler:
+  extraArgs:
+    leader-elect-retry-period: 500ms
+`
+	patchesPatch = `kind: InitConfiguration
+patches:
+  directory: ` + patchesDir + `
+`
 	cgroupV1Patch = `kind: KubeletConfiguration
 failCgroupV1: false
 `
@@ -69,7 +88,10 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 		// The search domains of a pod or a company are no business of a node.
 		networking.DNSSearch = &[]string{}
 	}
-	var patches []string
+	patches := []string{fastStartPatch}
+	if patchesDNS(c.image) {
+		patches = append(patches, patchesPatch)
+	}
 	if c.fastEtcd {
 		patches = append(patches, fastEtcdPatch)
 	}

@@ -94,8 +94,11 @@ func TestFit(t *testing.T) {
 			t.Errorf("got %+v", n)
 		}
 		patches := strings.Join(config.KubeadmConfigPatches, "")
-		if !strings.Contains(patches, "unsafe-no-fsync") || !strings.Contains(patches, "failCgroupV1: false") {
+		if !strings.Contains(patches, "unsafe-no-fsync") || !strings.Contains(patches, "failCgroupV1: false") || !strings.Contains(patches, "kube-api-qps") {
 			t.Errorf("got patches %s", patches)
+		}
+		if !strings.Contains(patches, patchesDir) {
+			t.Errorf("kubeadm is not told of its patches: %s", patches)
 		}
 		if len(notes) != 3 {
 			t.Errorf("got notes %q", notes)
@@ -111,8 +114,12 @@ func TestFit(t *testing.T) {
 		if notes := fit(config, circumstances{image: published, cgroupVersion: "2", outer: outer}); len(notes) != 0 {
 			t.Errorf("got notes %q", notes)
 		}
-		if n := config.Networking; n.ServiceSubnet != "10.96.0.0/16" || n.PodSubnet != "10.244.0.0/16" || (*n.DNSSearch)[0] != "corp.example" || len(config.KubeadmConfigPatches) != 1 {
+		if n := config.Networking; n.ServiceSubnet != "10.96.0.0/16" || n.PodSubnet != "10.244.0.0/16" || (*n.DNSSearch)[0] != "corp.example" {
 			t.Errorf("got %+v", config)
+		}
+		// Of patches the later one wins.
+		if n := len(config.KubeadmConfigPatches); n < 2 || config.KubeadmConfigPatches[n-1] != "kind: ClusterConfiguration\n" {
+			t.Errorf("the configuration's patch is not the last of %q", config.KubeadmConfigPatches)
 		}
 	})
 	t.Run("an image that brings no manifest for the network", func(t *testing.T) {
@@ -125,11 +132,19 @@ func TestFit(t *testing.T) {
 			t.Errorf("got %+v", n)
 		}
 	})
+	t.Run("a kubeadm that cannot patch CoreDNS", func(t *testing.T) {
+		t.Parallel()
+		config := &v1alpha4.Cluster{}
+		fit(config, circumstances{image: nodeImage{kubernetesVersion: "v1.30.13", hasCNI: true}})
+		if patches := strings.Join(config.KubeadmConfigPatches, ""); strings.Contains(patches, patchesDir) {
+			t.Errorf("got patches %s", patches)
+		}
+	})
 	t.Run("a daemon elsewhere", func(t *testing.T) {
 		t.Parallel()
 		config := &v1alpha4.Cluster{}
 		fit(config, circumstances{image: published, remoteHost: "builder.example"})
-		if n := config.Networking; n.APIServerAddress != "0.0.0.0" || n.APIServerPort != -1 || !strings.Contains(config.KubeadmConfigPatches[0], `"builder.example"`) {
+		if n := config.Networking; n.APIServerAddress != "0.0.0.0" || n.APIServerPort != -1 || !strings.Contains(strings.Join(config.KubeadmConfigPatches, ""), `"builder.example"`) {
 			t.Errorf("got %+v", config)
 		}
 	})

@@ -24,6 +24,7 @@ type nodeImage struct {
 	kubernetesVersion string // such as v1.34.4
 	containerdConfig  int    // version of containerd's configuration, 0 when unknown
 	hasCNI            bool   // it brings the manifest of kind's default network
+	cni               []byte // that manifest
 }
 
 // pullTries is how often fetching the node image is tried.
@@ -107,11 +108,11 @@ func (s *session) inspectNodeImage(ctx context.Context, image string) (nodeImage
 	if err != nil {
 		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
 	}
-	_, err = s.docker.ContainerStatPath(ctx, id, client.ContainerStatPathOptions{Path: "/kind/manifests/default-cni.yaml"})
+	cni, err := s.readFile(ctx, id, networkManifest)
 	if err != nil && !errdefs.IsNotFound(err) {
 		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
 	}
-	found := nodeImage{kubernetesVersion: strings.TrimSpace(string(version)), hasCNI: err == nil}
+	found := nodeImage{kubernetesVersion: strings.TrimSpace(string(version)), hasCNI: err == nil, cni: cni}
 	if config, err := s.readFile(ctx, id, "/etc/containerd/config.toml"); err == nil {
 		if tree, err := toml.LoadBytes(config); err == nil {
 			version, _ := tree.Get("version").(int64)

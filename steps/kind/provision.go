@@ -21,6 +21,10 @@ func (c *creation) provision(ctx context.Context) error {
 	c.session.logger.onPhase = func(status string) {
 		switch {
 		case strings.HasPrefix(status, "Starting control-plane"):
+			// kind calls this before it goes on.
+			if err := c.writePatches(ctx); err != nil {
+				c.Log("warning: %v", err) // kubeadm will not find them, and say so
+			}
 			close(c.settled)
 		case strings.HasPrefix(status, "Ensuring node image"):
 			c.watch.enter(&phases.Pull)

@@ -20,6 +20,9 @@ const firstBeta4 = "1.36.0"
 // unless it is told not to.
 const firstWithoutCgroupV1 = "1.35.0"
 
+// firstWithDNSPatch is the first version whose kubeadm patches CoreDNS.
+const firstWithDNSPatch = "1.31.0"
+
 // newestKubernetes is the minor after the one of kind's default node image:
 // the library was not tried with anything later.
 func newestKubernetes() *version.Version {
