@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/containerd/errdefs"
@@ -18,6 +19,7 @@ func (c *creation) attempt(ctx context.Context) error {
 	loadCtx, stopLoading := context.WithCancel(ctx)
 	defer stopLoading()
 	c.booted, c.settled = make(chan struct{}), make(chan struct{})
+	c.nodes = sync.OnceValues(c.session.nodes)
 	c.loaded = c.startLoading(loadCtx)
 	networked := make(chan error, 1)
 	c.networked = networked
@@ -120,17 +122,6 @@ func (c *creation) kindReturned() bool {
 // becomeReady writes the kubeconfig and waits for what a model needs.
 func (c *creation) becomeReady(ctx context.Context) error {
 	start := time.Now()
-	access, err := c.session.access()
-	if err != nil {
-		return err
-	}
-	c.result.KubeconfigData = access.kubeconfig
-	if nodes, err := c.session.nodes(); err == nil {
-		for _, node := range nodes {
-			c.result.Nodes = append(c.result.Nodes, node.String())
-		}
-		slices.Sort(c.result.Nodes)
-	}
 	select {
 	case err := <-c.networked:
 		if err != nil {
@@ -138,6 +129,14 @@ func (c *creation) becomeReady(ctx context.Context) error {
 		}
 	case <-ctx.Done():
 		return step.Infraf("making cluster %s: %w", c.Name, context.Cause(ctx))
+	}
+	access := c.access
+	c.result.KubeconfigData = access.kubeconfig
+	if nodes, err := c.nodes(); err == nil {
+		for _, node := range nodes {
+			c.result.Nodes = append(c.result.Nodes, node.String())
+		}
+		slices.Sort(c.result.Nodes)
 	}
 	c.Log("waiting for nodes, DNS and the default service account")
 	if err := waitReady(ctx, access.api, len(c.config.Nodes), dnsQuery(access.config, access.api), c.Log); err != nil {

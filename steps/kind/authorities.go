@@ -2,7 +2,6 @@ package kind
 
 import (
 	"bytes"
-	"context"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -10,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
 	"github.com/model-delivery/model-delivery/steps/step"
 )
@@ -66,13 +63,10 @@ func readAuthorities(dir string) ([]byte, error) {
 	return all.Bytes(), nil
 }
 
-// trust makes what runs in a node, containerd above all, trust authorities
-// beside those of its image. Go's programs read every file of this directory,
-// the first time that they verify something.
-func trust(ctx context.Context, node nodes.Node, authorities []byte) error {
-	err := node.CommandContext(ctx, "cp", "/dev/stdin", "/etc/ssl/certs/extra-authorities.pem").SetStdin(bytes.NewReader(authorities)).Run()
-	if err != nil {
-		return step.Infraf("tell %s about certificates: %w", node, commandError(err))
-	}
-	return nil
-}
+// trustedFile is where certificates make what runs in a node, containerd above
+// all, trust authorities beside those of its image. Go's programs read every file
+// of that directory, the first time that they verify something.
+const (
+	trustedDir  = "/etc/ssl/certs"
+	trustedFile = "extra-authorities.pem"
+)

@@ -3,14 +3,12 @@ package kind
 import (
 	"context"
 	"fmt"
-	"strings"
+	"path"
 	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
-
-	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // loading is work on the nodes that goes on beside kind's.
@@ -47,18 +45,18 @@ func (c *creation) load(ctx context.Context) error {
 	if len(c.streams)+len(c.Mirrors)+len(c.Prefetch)+len(c.authorities) == 0 {
 		return nil
 	}
-	nodes, err := c.session.nodes()
+	nodes, err := c.nodes()
 	if err != nil {
 		return err
 	}
 	for _, node := range nodes {
 		if len(c.authorities) > 0 {
-			if err := trust(ctx, node, c.authorities); err != nil {
+			if err := c.session.putFiles(ctx, node.String(), trustedDir, nodeFile{trustedFile, c.authorities}); err != nil {
 				return err
 			}
 		}
-		for _, mirror := range c.Mirrors {
-			if err := addMirror(ctx, node, mirror); err != nil {
+		if len(c.Mirrors) > 0 {
+			if err := c.session.putFiles(ctx, node.String(), containerdDir, mirrorFiles(c.Mirrors)...); err != nil {
 				return err
 			}
 		}
@@ -71,22 +69,23 @@ func (c *creation) load(ctx context.Context) error {
 	return err
 }
 
-// registriesDir is where containerd looks for how to reach registries.
-const registriesDir = "/etc/containerd/certs.d"
+// registriesDir is where containerd looks for how to reach registries. It reads
+// the file of one at each pull, so that no restart is needed.
+const (
+	containerdDir = "/etc/containerd"
+	registriesDir = containerdDir + "/certs.d"
+)
 
-// addMirror tells containerd in a node where to find a registry. containerd
-// reads the file at each pull, so that no restart is needed.
-func addMirror(ctx context.Context, node nodes.Node, mirror Mirror) error {
-	path := registriesDir + "/" + mirror.Registry
-	text := fmt.Sprintf("[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.Endpoint)
-	if err := node.CommandContext(ctx, "mkdir", "-p", path).Run(); err != nil {
-		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
+// mirrorFiles tell containerd where to find registries.
+func mirrorFiles(mirrors []Mirror) []nodeFile {
+	var files []nodeFile
+	for _, mirror := range mirrors {
+		files = append(files, nodeFile{
+			path.Join(path.Base(registriesDir), mirror.Registry, "hosts.toml"),
+			fmt.Appendf(nil, "[host.%q]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.Endpoint),
+		})
 	}
-	err := node.CommandContext(ctx, "cp", "/dev/stdin", path+"/hosts.toml").SetStdin(strings.NewReader(text)).Run()
-	if err != nil {
-		return step.Infraf("tell %s about the registry %s: %w", node, mirror.Registry, commandError(err))
-	}
-	return nil
+	return files
 }
 
 // prefetch lets containerd in the nodes pull images that pods will want. The

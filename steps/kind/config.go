@@ -93,6 +93,9 @@ func setNodeImage(config *v1alpha4.Cluster, image string) {
 	}
 }
 
+// firstNode is the name of the container of the first control plane.
+func (c *creation) firstNode() string { return c.Name + "-" + string(v1alpha4.ControlPlaneRole) }
+
 // nodeNames lists the names that kind gives to the containers of a cluster.
 func nodeNames(cluster string, config *v1alpha4.Cluster) []string {
 	var names []string

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
+	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
 	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -64,11 +65,13 @@ type creation struct {
 	network []*unstructured.Unstructured
 	loaded  *loading
 	// networked is closed when the network and the early kubeconfig are there, or
-	// gives the error for which they are not.
+	// gives the error for which they are not. access is valid from then on.
 	networked <-chan error
-	created   <-chan struct{} // closed when kind's library returned; nil before
-	booted    chan struct{}   // closed when the nodes run
-	settled   chan struct{}   // closed when containerd has its final configuration
+	access    access
+	nodes     func() ([]nodes.Node, error) // of the attempt; lists them once
+	created   <-chan struct{}              // closed when kind's library returned; nil before
+	booted    chan struct{}                // closed when the nodes run
+	settled   chan struct{}                // closed when containerd has its final configuration
 }
 
 func (c *creation) run(ctx context.Context) (err error) {

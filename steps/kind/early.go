@@ -4,26 +4,28 @@ import (
 	"context"
 	"time"
 
+	"github.com/moby/moby/client"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// adminFile holds the credentials that kind gives away.
+const adminFile = "/etc/kubernetes/admin.conf"
+
 const (
-	earlyFileLook = 500 * time.Millisecond // each look runs two docker commands
+	earlyFileLook = 300 * time.Millisecond
 	earlyAPILook  = 150 * time.Millisecond
 	earlyAnswer   = 2 * time.Second
 )
 
 // early does what need not wait for kubeadm's end: it installs the network and
-// writes the early kubeconfig once the API server answers its user. What ends it
+// writes the early kubeconfig once the API server answers its user. What ends ctx
 // before that is not its to tell.
 func (c *creation) early(ctx context.Context) error {
-	if c.EarlyKubeconfig == "" && c.network == nil {
-		return nil
-	}
 	found, ok := c.awaitAPI(ctx)
 	if !ok {
 		return nil
 	}
+	c.access = found
 	c.Log("the API server takes objects")
 	if err := c.installNetwork(ctx, found.config); err != nil {
 		return err
@@ -45,8 +47,12 @@ func (c *creation) awaitAPI(ctx context.Context) (found access, ok bool) {
 	case <-c.settled:
 	}
 	for {
-		var err error
-		if found, err = c.session.access(); err == nil {
+		// kubeadm writes the file long before the server answers.
+		_, err := c.session.docker.ContainerStatPath(ctx, c.firstNode(), client.ContainerStatPathOptions{Path: adminFile})
+		if err == nil {
+			found, err = c.session.access()
+		}
+		if err == nil {
 			break
 		}
 		if !sleep(ctx, earlyFileLook) {

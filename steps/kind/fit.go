@@ -88,10 +88,7 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 		// The search domains of a pod or a company are no business of a node.
 		networking.DNSSearch = &[]string{}
 	}
-	patches := []string{fastStartPatch}
-	if patchesDNS(c.image) {
-		patches = append(patches, patchesPatch)
-	}
+	patches := []string{fastStartPatch, patchesPatch}
 	if c.fastEtcd {
 		patches = append(patches, fastEtcdPatch)
 	}

@@ -132,14 +132,6 @@ func TestFit(t *testing.T) {
 			t.Errorf("got %+v", n)
 		}
 	})
-	t.Run("a kubeadm that cannot patch CoreDNS", func(t *testing.T) {
-		t.Parallel()
-		config := &v1alpha4.Cluster{}
-		fit(config, circumstances{image: nodeImage{kubernetesVersion: "v1.30.13", hasCNI: true}})
-		if patches := strings.Join(config.KubeadmConfigPatches, ""); strings.Contains(patches, patchesDir) {
-			t.Errorf("got patches %s", patches)
-		}
-	})
 	t.Run("a daemon elsewhere", func(t *testing.T) {
 		t.Parallel()
 		config := &v1alpha4.Cluster{}

@@ -231,8 +231,13 @@ func (c *countingReader) Read(p []byte) (int, error) {
 }
 
 // snapshotter asks containerd in a node which snapshotter the kubelet's
-// images use.
+// images use, once.
 func (s *session) snapshotter(ctx context.Context, node nodes.Node) (string, error) {
+	s.snapshottersMu.Lock()
+	defer s.snapshottersMu.Unlock()
+	if known := s.snapshotters[node.String()]; known != "" {
+		return known, nil
+	}
 	var out limitedBuffer
 	if err := node.CommandContext(ctx, "containerd", "config", "dump").SetStdout(&out).Run(); err != nil {
 		return "", step.Infraf("read the configuration of containerd in %s: %w", node, commandError(err))
@@ -241,6 +246,7 @@ func (s *session) snapshotter(ctx context.Context, node nodes.Node) (string, err
 	if err != nil {
 		return "", step.Infraf("read the configuration of containerd in %s: %w", node, err)
 	}
+	s.snapshotters[node.String()] = found
 	return found, nil
 }
 

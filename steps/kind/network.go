@@ -55,7 +55,7 @@ func (c *creation) takeNetwork() {
 	if podSubnet == "" {
 		podSubnet = defaultPodSubnet
 	}
-	endpoint := fmt.Sprintf("%s-%s:%d", c.Name, v1alpha4.ControlPlaneRole, apiServerPort)
+	endpoint := fmt.Sprintf("%s:%d", c.firstNode(), apiServerPort)
 	objects, err := renderNetwork(c.image.cni, podSubnet, endpoint)
 	if err != nil {
 		return // kind will say what is wrong with it

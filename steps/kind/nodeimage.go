@@ -99,7 +99,7 @@ func (s *session) inspectNodeImage(ctx context.Context, image string) (nodeImage
 	if err != nil {
 		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
 	}
-	defer s.removeIdle(ctx, id)
+	defer s.background.Go(func() { s.removeIdle(ctx, id) })
 	version, err := s.readFile(ctx, id, "/kind/version")
 	if errdefs.IsNotFound(err) {
 		return nodeImage{}, step.WithHint(step.Invalidf("image %s is not a kind node image: it has no /kind/version", image),

@@ -90,7 +90,7 @@ func (c *creation) nodeTroubles(ctx context.Context) <-chan error {
 		case <-ctx.Done():
 			return
 		}
-		nodes, err := c.session.nodes()
+		nodes, err := c.nodes()
 		if err != nil {
 			return // kind will say
 		}

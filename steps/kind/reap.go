@@ -123,7 +123,7 @@ func Reap(ctx context.Context, target Target, o ReapOptions) (Reaped, error) {
 func (s *session) reapOne(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, DeleteTimeout)
 	defer cancel()
-	cluster := *s
+	cluster := session{Target: s.Target, endpoint: s.endpoint, docker: s.docker}
 	cluster.Name = name
 	_, err := cluster.remove(ctx)
 	return err

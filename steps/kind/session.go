@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -23,6 +24,11 @@ type session struct {
 	docker   *client.Client
 	provider *cluster.Provider
 	logger   *kindLogger
+
+	background sync.WaitGroup // what close waits for
+	// snapshotters are those that were asked for, by node.
+	snapshottersMu sync.Mutex
+	snapshotters   map[string]string
 }
 
 // open resolves the target and points the docker command at it. It does not
@@ -48,7 +54,7 @@ func connect(target Target) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &session{Target: target, endpoint: endpoint, docker: cli}
+	s := &session{Target: target, endpoint: endpoint, docker: cli, snapshotters: map[string]string{}}
 	s.logger = &kindLogger{logf: target.Log, onPhase: func(string) {}}
 	s.provider = cluster.NewProvider(cluster.ProviderWithLogger(s.logger), cluster.ProviderWithDocker())
 	return s, nil
@@ -69,7 +75,10 @@ func useEndpoint(endpoint docker.Endpoint) error {
 	return nil
 }
 
-func (s *session) close() { s.docker.Close() }
+func (s *session) close() {
+	s.background.Wait()
+	s.docker.Close()
+}
 
 // containers lists the cluster's containers, running or not.
 func (s *session) containers(ctx context.Context) ([]container.Summary, error) {
