@@ -23,12 +23,7 @@ func (c *creation) attempt(ctx context.Context) error {
 	c.loaded = c.startLoading(loadCtx)
 	networked := make(chan error, 1)
 	c.networked = networked
-	go func() {
-		defer close(networked)
-		if err := c.early(loadCtx); err != nil {
-			networked <- err
-		}
-	}()
+	go func() { networked <- c.early(loadCtx) }()
 	err := c.provision(ctx)
 	if err == nil {
 		err = c.becomeReady(ctx)

@@ -64,8 +64,8 @@ type creation struct {
 	// network is the default network where it is not kind that installs it.
 	network []*unstructured.Unstructured
 	loaded  *loading
-	// networked is closed when the network and the early kubeconfig are there, or
-	// gives the error for which they are not. access is valid from then on.
+	// networked gives nil when the network and the early kubeconfig are there, or
+	// the error for which they are not. access is valid from then on.
 	networked <-chan error
 	access    access
 	nodes     func() ([]nodes.Node, error) // of the attempt; lists them once

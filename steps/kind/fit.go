@@ -66,11 +66,11 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 	var notes []string
 	note := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
 	networking := &config.Networking
-	if !c.image.hasCNI && !networking.DisableDefaultCNI {
+	if c.image.cni == nil && !networking.DisableDefaultCNI {
 		networking.DisableDefaultCNI = true
 		note("the node image brings no manifest for kind's own network, so its built-in one is left to do the work")
 	}
-	ipv4 := networking.IPFamily == "" || networking.IPFamily == v1alpha4.IPv4Family
+	ipv4 := isIPv4(networking)
 	if ipv4 && networking.ServiceSubnet == "" {
 		if chosen, why := chooseSubnet(serviceSubnets, c.outer); why != "" {
 			networking.ServiceSubnet = chosen
@@ -78,7 +78,7 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 		}
 	}
 	// A network that the image brings itself has addresses of its own.
-	if ipv4 && networking.PodSubnet == "" && c.image.hasCNI {
+	if ipv4 && networking.PodSubnet == "" && c.image.cni != nil {
 		if chosen, why := chooseSubnet(podSubnets, c.outer); why != "" {
 			networking.PodSubnet = chosen
 			note("podSubnet is %s, since the default holds %s of the outer cluster", chosen, why)
@@ -108,6 +108,11 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 	}
 	config.KubeadmConfigPatches = append(patches, config.KubeadmConfigPatches...)
 	return notes
+}
+
+// isIPv4 tells whether a cluster has addresses of IPv4 alone, as by default.
+func isIPv4(networking *v1alpha4.Networking) bool {
+	return networking.IPFamily == "" || networking.IPFamily == v1alpha4.IPv4Family
 }
 
 // chooseSubnet returns the first candidate that clashes with nothing, and

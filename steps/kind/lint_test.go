@@ -83,7 +83,7 @@ func TestLint(t *testing.T) {
 func TestFit(t *testing.T) {
 	t.Parallel()
 	outer := outerCluster{subnets: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12"), netip.MustParsePrefix("10.244.0.0/16")}}
-	published := nodeImage{kubernetesVersion: "v1.36.1", hasCNI: true}
+	published := nodeImage{kubernetesVersion: "v1.36.1", cni: []byte(networkText)}
 
 	t.Run("what is open is chosen", func(t *testing.T) {
 		t.Parallel()

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"text/template"
 	"time"
 
@@ -47,8 +45,7 @@ func (c *creation) takeNetwork() {
 			controlPlanes++
 		}
 	}
-	ipv4 := networking.IPFamily == "" || networking.IPFamily == v1alpha4.IPv4Family
-	if networking.DisableDefaultCNI || !c.image.hasCNI || controlPlanes != 1 || !ipv4 {
+	if networking.DisableDefaultCNI || c.image.cni == nil || controlPlanes != 1 || !isIPv4(networking) {
 		return
 	}
 	podSubnet := networking.PodSubnet
@@ -111,8 +108,8 @@ func (c *creation) installNetwork(ctx context.Context, config *rest.Config) erro
 	if err != nil {
 		return err
 	}
-	if _, err := kube.Apply(ctx, cli, slices.Clone(c.network), kube.ApplyOptions{Timeout: networkTimeout}); err != nil {
-		return step.Infraf("install the cluster's network: %s", strings.TrimSpace(err.Error()))
+	if _, err := kube.Apply(ctx, cli, c.network, kube.ApplyOptions{Timeout: networkTimeout}); err != nil {
+		return step.Infraf("install the cluster's network: %w", err)
 	}
 	c.Log("the network's manifest is applied")
 	return nil

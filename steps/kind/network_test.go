@@ -52,7 +52,7 @@ func TestTakeNetwork(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			before := tc.config.Networking.DisableDefaultCNI
-			c := &creation{config: &tc.config, image: nodeImage{hasCNI: true, cni: []byte(tc.manifest)}}
+			c := &creation{config: &tc.config, image: nodeImage{cni: []byte(tc.manifest)}}
 			c.Name = "it"
 			c.takeNetwork()
 			if taken := tc.want != nil; (c.network != nil) != taken || tc.config.Networking.DisableDefaultCNI != (taken || before) {

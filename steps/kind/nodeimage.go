@@ -23,8 +23,7 @@ import (
 type nodeImage struct {
 	kubernetesVersion string // such as v1.34.4
 	containerdConfig  int    // version of containerd's configuration, 0 when unknown
-	hasCNI            bool   // it brings the manifest of kind's default network
-	cni               []byte // that manifest
+	cni               []byte // manifest of kind's default network; nil: it brings none
 }
 
 // pullTries is how often fetching the node image is tried.
@@ -112,7 +111,7 @@ func (s *session) inspectNodeImage(ctx context.Context, image string) (nodeImage
 	if err != nil && !errdefs.IsNotFound(err) {
 		return nodeImage{}, step.Infraf("look into the node image %s: %w", image, err)
 	}
-	found := nodeImage{kubernetesVersion: strings.TrimSpace(string(version)), hasCNI: err == nil, cni: cni}
+	found := nodeImage{kubernetesVersion: strings.TrimSpace(string(version)), cni: cni}
 	if config, err := s.readFile(ctx, id, "/etc/containerd/config.toml"); err == nil {
 		if tree, err := toml.LoadBytes(config); err == nil {
 			version, _ := tree.Get("version").(int64)

@@ -94,8 +94,7 @@ func (c *creation) nodeTroubles(ctx context.Context) <-chan error {
 		if err != nil {
 			return // kind will say
 		}
-		before := map[string]int{} // images of long ago let it end until it is configured
-		complaints, full := map[string]int{}, map[string]int{}
+		seen := map[string]*kubeletHistory{}
 		for {
 			select {
 			case <-time.After(troubleLook):
@@ -108,20 +107,21 @@ func (c *creation) nodeTroubles(ctx context.Context) <-chan error {
 				if !ok {
 					continue
 				}
-				if _, seen := before[name]; !seen {
-					before[name] = restarts
+				if seen[name] == nil {
+					seen[name] = &kubeletHistory{restarts: restarts}
 				}
-				if n := restarts - before[name]; n >= maxCrashes {
+				history := seen[name]
+				if n := restarts - history.restarts; n >= maxCrashes {
 					troubles <- fmt.Errorf("the kubelet has been restarted %d times", n)
 					return
 				}
 				// The disk may have room between two attempts at what does not fit.
-				full[name]++
-				if noRoom <= complaints[name] {
-					full[name] = 0
+				history.full++
+				if noRoom <= history.noRoom {
+					history.full = 0
 				}
-				complaints[name] = noRoom
-				if full[name] >= maxFull {
+				history.noRoom = noRoom
+				if history.full >= maxFull {
 					troubles <- fmt.Errorf("%s: no space left on device, as the kubelet says again and again", name)
 					return
 				}
@@ -129,6 +129,13 @@ func (c *creation) nodeTroubles(ctx context.Context) <-chan error {
 		}
 	}()
 	return troubles
+}
+
+// kubeletHistory is what was seen of a node's kubelet before.
+type kubeletHistory struct {
+	restarts int // at first: images of long ago let it end until it is configured
+	noRoom   int // lines that complained of a full disk, at the last look
+	full     int // looks in a row that found more of them
 }
 
 // kubeletState tells how often a node's kubelet was started again, and how many
