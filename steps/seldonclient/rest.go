@@ -26,6 +26,26 @@ type restClient struct {
 	// headers are sent with every call, jsonHeaders with those that have a body
 	// of JSON. Calls share them.
 	headers, jsonHeaders http.Header
+	// addresses are where methods are asked. Calls share them.
+	addresses map[Method]address
+}
+
+// address is where a method is asked, or why it cannot be.
+type address struct {
+	url *url.URL
+	err error
+}
+
+func addressOf(o Options, m Method) address {
+	text, err := o.Target.URL(o.Protocol, m)
+	if err != nil {
+		return address{err: err}
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return address{err: fmt.Errorf("the address of the model is malformed: %w", errURL(err))}
+	}
+	return address{url: u}
 }
 
 func newREST(o Options) (*restClient, error) {
@@ -34,7 +54,10 @@ func newREST(o Options) (*restClient, error) {
 		return nil, err
 	}
 	dialer := &net.Dialer{Timeout: o.Timeout, KeepAlive: 30 * time.Second}
-	c := &restClient{options: o, headers: http.Header{"User-Agent": {"model-delivery"}, "Accept": {"application/json"}}}
+	c := &restClient{options: o, headers: http.Header{"User-Agent": {"model-delivery"}, "Accept": {"application/json"}}, addresses: map[Method]address{}}
+	for _, m := range Methods() {
+		c.addresses[m] = addressOf(o, m)
+	}
 	for name, values := range o.Auth.headers() {
 		c.headers[name] = values
 	}
@@ -105,15 +128,14 @@ func (c *restClient) prepare(call Call) (Prepared, error) {
 
 func (c *restClient) build(call Call) (*prepared, error) {
 	o := c.options
-	text, err := o.Target.URL(o.Protocol, call.Method)
-	if err != nil {
-		return nil, err
+	a, known := c.addresses[call.Method]
+	if !known {
+		a = addressOf(o, call.Method)
 	}
-	u, err := url.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("the address of the model is malformed: %w", errURL(err))
+	if a.err != nil {
+		return nil, a.err
 	}
-	p := &prepared{client: c, method: call.Method, verb: http.MethodPost, url: u, timeout: call.Timeout}
+	p := &prepared{client: c, method: call.Method, verb: http.MethodPost, url: a.url, timeout: call.Timeout}
 	switch call.Method {
 	case Live, Ready, Metadata, ServerMetadata:
 		p.verb = http.MethodGet

@@ -258,3 +258,14 @@ func (r *reader) compare(n *yaml.Node, where string) *Compare {
 	}
 	return c
 }
+
+// checks reads the items of a list of checks.
+func (r *reader) checks(list *yaml.Node, d Defaults) []*Check {
+	var all []*Check
+	r.list(list, "checks", func(i int, item *yaml.Node) {
+		if c := r.check(item, index("checks", i), d); c != nil {
+			all = append(all, c)
+		}
+	})
+	return all
+}

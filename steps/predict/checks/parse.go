@@ -11,11 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
-	"runtime/debug"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -24,8 +21,8 @@ import (
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
 )
 
-// Bounds of files, in bytes. One of checks takes some seventy times as much
-// memory while it is read.
+// Bounds of files, in bytes. One of checks that has to be read whole takes
+// some seventy times as much memory while it is.
 const (
 	MaxChecks = 8 << 20
 	MaxFile   = 32 << 20 // of a request, contract or schema
@@ -72,16 +69,32 @@ func pathError(err error) error {
 // Parse reads checks from data. Files that they name are looked for in dir.
 func Parse(path, dir string, data []byte) (*File, Problems) {
 	if len(data) >= splitFrom {
-		// Nearly all that reading makes is there until it is done: looking for
-		// garbage meanwhile finds little.
-		defer debug.SetGCPercent(debug.SetGCPercent(400))
+		if f := newReader(path, dir).inParts(data); f != nil {
+			return f, nil
+		}
 	}
-	r := &reader{file: path, dir: dir, nodes: &atomic.Int64{}}
+	r := newReader(path, dir)
 	root := r.document(data)
 	if root == nil {
 		return nil, r.problems
 	}
-	f := &File{Path: path, Dir: dir}
+	f, list := r.head(root)
+	if list == nil {
+		return nil, r.problems
+	}
+	f.Checks = r.checks(list, f.Defaults)
+	if len(f.Checks) == 0 && len(r.problems) == 0 {
+		r.problem(list, "checks", "is empty; a file without checks proves nothing")
+	}
+	r.references(f)
+	f.Digest = r.digest(data, f)
+	return f, r.problems
+}
+
+// head reads everything but the checks, and hands back their list; nil: there is
+// none.
+func (r *reader) head(root *yaml.Node) (*File, *yaml.Node) {
+	f := &File{Path: r.file, Dir: r.dir}
 	known := []string{"apiVersion", "kind", "defaults", "checks"}
 	var version, kind string
 	var list *yaml.Node
@@ -100,7 +113,7 @@ func Parse(path, dir string, data []byte) (*File, Problems) {
 		}
 		return true
 	}) {
-		return nil, r.problems
+		return f, nil
 	}
 	for _, missing := range []struct {
 		field, want string
@@ -121,15 +134,8 @@ func Parse(path, dir string, data []byte) (*File, Problems) {
 	}
 	if list == nil {
 		r.problem(root, "checks", "is missing; a list of checks is needed")
-		return nil, r.problems
 	}
-	f.Checks = r.checks(list, f.Defaults)
-	if len(f.Checks) == 0 && len(r.problems) == 0 {
-		r.problem(list, "checks", "is empty; a file without checks proves nothing")
-	}
-	r.references(f)
-	f.Digest = r.digest(data, f)
-	return f, r.problems
+	return f, list
 }
 
 func (r *reader) complained(where string) bool {
@@ -145,11 +151,6 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // document reads the one document that data has to be.
 func (r *reader) document(data []byte) *yaml.Node {
-	if len(data) >= splitFrom {
-		if root := readSplit(data, runtime.GOMAXPROCS(0)); root != nil {
-			return root
-		}
-	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := decoder.Decode(&doc)

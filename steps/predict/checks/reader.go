@@ -26,6 +26,10 @@ type reader struct {
 	expanding []*yaml.Node
 }
 
+func newReader(file, dir string) *reader {
+	return &reader{file: file, dir: dir, nodes: &atomic.Int64{}}
+}
+
 func (r *reader) problem(n *yaml.Node, where, format string, args ...any) {
 	if len(r.problems) >= maxProblems {
 		return

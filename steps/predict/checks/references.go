@@ -173,12 +173,13 @@ func (r *reader) requestFits(at *yaml.Node, where string, c *Check, q *Request) 
 
 // references looks at what checks say of one another.
 func (r *reader) references(f *File) {
-	seen := map[string]*Check{}
+	seen := make(map[string]*Check, len(f.Checks))
 	for i, c := range f.Checks {
-		where := index("checks", i)
-		at := &yaml.Node{Line: c.Line, Column: 1}
+		problem := func(format string, args ...any) {
+			r.problem(&yaml.Node{Line: c.Line, Column: 1}, index("checks", i), format, args...)
+		}
 		if first, twice := seen[c.Name]; twice && c.Name != "" {
-			r.problem(at, where, "has the name of the check in line %d, %q", first.Line, c.Name)
+			problem("has the name of the check in line %d, %q", first.Line, c.Name)
 		}
 		seen[c.Name] = c
 		var wanted []string
@@ -191,9 +192,9 @@ func (r *reader) references(f *File) {
 		for _, name := range wanted {
 			switch other := f.Find(name); {
 			case other == nil:
-				r.problem(at, where, "names check %q, which is not there%s", name, suggestion(name, names(f)))
+				problem("names check %q, which is not there%s", name, suggestion(name, names(f)))
 			case other.Request == nil:
-				r.problem(at, where, "names check %q, which is one with %s, not with a request", name, other.Kind())
+				problem("names check %q, which is one with %s, not with a request", name, other.Kind())
 			}
 		}
 	}

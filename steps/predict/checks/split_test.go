@@ -3,11 +3,10 @@ package checks
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -20,27 +19,54 @@ type bare struct {
 	Content          []bare
 }
 
-func bareOf(n *yaml.Node) bare {
-	p := bare{Kind: n.Kind, Tag: n.ShortTag(), Value: n.Value, Anch: n.Anchor, Line: n.Line, Column: n.Column}
+// bareOf is a node of a text that begins after so many lines of another one.
+func bareOf(n *yaml.Node, lines int) bare {
+	p := bare{Kind: n.Kind, Tag: n.ShortTag(), Value: n.Value, Anch: n.Anchor, Line: n.Line + lines, Column: n.Column}
 	for _, c := range n.Content {
-		p.Content = append(p.Content, bareOf(c))
+		p.Content = append(p.Content, bareOf(c, lines))
 	}
 	return p
 }
 
-// sameInParts demands that parts, where they can be read, are the whole.
-func sameInParts(t *testing.T, data []byte, parts int) (split bool) {
-	t.Helper()
-	root := readSplit(data, parts)
+// joined is the document that parts are; nil: they are none.
+func joined(data []byte, n int) *bare {
+	p, ok := split(data, n)
+	if !ok {
+		return nil
+	}
+	root := p.head()
 	if root == nil {
+		return nil
+	}
+	out := bareOf(root, 0)
+	for i := range p.count() {
+		list, lines := p.list(i)
+		if list == nil {
+			return nil
+		}
+		if part := bareOf(list, lines); i == 0 {
+			out.Content[len(out.Content)-1] = part
+		} else {
+			all := &out.Content[len(out.Content)-1].Content
+			*all = append(*all, part.Content...)
+		}
+	}
+	return &out
+}
+
+// sameInParts demands that parts, where they can be read, are the whole.
+func sameInParts(t *testing.T, data []byte, n int) (split bool) {
+	t.Helper()
+	parts := joined(data, n)
+	if parts == nil {
 		return false
 	}
-	whole := oneDocument(bytes.NewReader(data))
+	whole := oneDocument(data)
 	if whole == nil {
-		t.Fatalf("in %d parts it is a document, whole it is none:\n%s", parts, data)
+		t.Fatalf("in %d parts it is a document, whole it is none:\n%s", n, data)
 	}
-	if !reflect.DeepEqual(bareOf(root), bareOf(whole)) {
-		t.Fatalf("in %d parts it is\n%+v\nwhole\n%+v\nof\n%s", parts, bareOf(root), bareOf(whole), data)
+	if whole := bareOf(whole, 0); !reflect.DeepEqual(*parts, whole) {
+		t.Fatalf("in %d parts it is\n%+v\nwhole\n%+v\nof\n%s", n, *parts, whole, data)
 	}
 	return true
 }
@@ -72,7 +98,7 @@ var splits = map[string]struct {
 	"no items":                {"checks:\n", false},
 }
 
-func TestReadSplit(t *testing.T) {
+func TestSplit(t *testing.T) {
 	t.Parallel()
 	for name, tc := range splits {
 		t.Run(name, func(t *testing.T) {
@@ -85,31 +111,62 @@ func TestReadSplit(t *testing.T) {
 	}
 }
 
-// TestLongFile: a long file is read in parts, and problems name the right line.
-func TestLongFile(t *testing.T) {
-	t.Parallel()
+// longFile is a file of checks that is read in parts.
+func longFile() string {
 	var b strings.Builder
-	b.WriteString("apiVersion: model-delivery.dev/v1\nkind: PredictionChecks\nchecks:\n")
+	b.WriteString("apiVersion: model-delivery.dev/v1\nkind: PredictionChecks\ndefaults: {timeout: 1s}\nchecks:\n")
 	for i := range 3000 {
 		fmt.Fprintf(&b, "- name: golden %d\n  request: {data: {ndarray: [[%d, 1]]}}\n", i, i)
 	}
-	b.WriteString("- name: the last one\n  rekwest: {}\n- name: golden 7\n  request: {data: {ndarray: [1]}}\n")
-	path := filepath.Join(t.TempDir(), "checks.yaml")
-	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
-		t.Fatal(err)
+	return b.String()
+}
+
+// TestLongFile: in parts and whole, a long file gives the same.
+func TestLongFile(t *testing.T) {
+	t.Parallel()
+	data := []byte(longFile())
+	parts := newReader("checks.yaml", ".").inParts(data)
+	if parts == nil {
+		t.Fatalf("%d bytes were not read in parts", len(data))
 	}
-	if b.Len() < splitFrom || !sameInParts(t, []byte(b.String()), 4) {
-		t.Fatalf("%d bytes were not read in parts", b.Len())
+	// The key with a space after it is not looked for.
+	whole, problems := Parse("checks.yaml", ".", bytes.Replace(data, []byte("checks:\n"), []byte("checks: \n"), 1))
+	if problems != nil {
+		t.Fatal(problems)
 	}
-	_, err := Read(path)
-	for _, want := range []string{"checks.yaml:6005:", "checks[3000].rekwest", "checks[3001]"} {
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("Read() = %v, want %q", err, want)
-		}
+	whole.Digest = parts.Digest
+	if !reflect.DeepEqual(parts, whole) {
+		t.Errorf("in parts %+v, whole %+v", parts, whole)
+	}
+	if last := parts.Checks[2999]; last.Line != 6003 || last.Timeout != time.Second {
+		t.Errorf("the last check is of line %d with a timeout of %s", last.Line, last.Timeout)
 	}
 }
 
-func FuzzReadSplit(f *testing.F) {
+// TestLongFileWithProblems: problems name the right line and check.
+func TestLongFileWithProblems(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		more string
+		want []string
+	}{
+		"in a check":         {"- name: the last one\n  rekwest: {}\n", []string{"checks.yaml:6006:", "checks[3000].rekwest"}},
+		"between two checks": {"- name: golden 7\n  request: {data: {ndarray: [1]}}\n", []string{"checks.yaml:6005:1", "checks[3000]", "line 19"}},
+		"in the YAML":        {"- name: [\n", []string{"checks.yaml:6005:1: not YAML"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, problems := Parse("checks.yaml", ".", []byte(longFile()+tc.more))
+			for _, want := range tc.want {
+				if !strings.Contains(problems.Error(), want) {
+					t.Errorf("Parse() = %v, want %q", problems, want)
+				}
+			}
+		})
+	}
+}
+
+func FuzzSplit(f *testing.F) {
 	for _, tc := range splits {
 		f.Add([]byte(tc.text), 2)
 	}
