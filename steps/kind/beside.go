@@ -125,7 +125,7 @@ func (s *session) pullInto(ctx context.Context, node nodes.Node, image string) e
 		return err
 	}
 	var out limitedBuffer
-	err = node.CommandContext(ctx, "ctr", "--namespace=k8s.io", "images", "pull", "--hosts-dir="+registriesDir, "--snapshotter="+snapshotter, ref.Name()).
+	err = node.CommandContext(ctx, "ctr", "--namespace=k8s.io", "images", "pull", "--hosts-dir="+registriesDir, "--snapshotter="+snapshotter, nodeReference(ref)).
 		SetStdout(&out).SetStderr(&out).Run()
 	if err != nil {
 		return fmt.Errorf("%s", lastLines(out.String(), 1))

@@ -133,6 +133,26 @@ func testSession(t *testing.T, target Target) *session {
 	return s
 }
 
+// The kubelet looks for an image under the name that it has for it.
+func TestNodeReference(t *testing.T) {
+	t.Parallel()
+	for reference, want := range map[string]string{
+		"busybox":                     "docker.io/library/busybox:latest",
+		"seldonio/executor:1.16.0":    "docker.io/seldonio/executor:1.16.0",
+		"index.docker.io/a/b:1":       "docker.io/a/b:1",
+		"registry.example/team/m:v1":  "registry.example/team/m:v1",
+		"localhost:5000/index.docker": "localhost:5000/index.docker:latest",
+	} {
+		ref, err := name.ParseReference(reference)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := nodeReference(ref); got != want {
+			t.Errorf("nodeReference(%s) = %s, want %s", reference, got, want)
+		}
+	}
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	remoteImage, _ := pushed(t, "model:v1")

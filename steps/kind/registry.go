@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
@@ -53,6 +54,16 @@ func parseReference(reference string, insecure []string) (name.Reference, error)
 	return ref, nil
 }
 
+// nodeReference is what the kubelet and containerd in a node call an image. The
+// library's own name of Docker's registry is another one.
+func nodeReference(ref name.Reference) string {
+	text := ref.Name()
+	if ref.Context().RegistryStr() == name.DefaultRegistry {
+		return "docker.io" + strings.TrimPrefix(text, name.DefaultRegistry)
+	}
+	return text
+}
+
 func registryError(reference string, err error) error {
 	if answer, ok := errors.AsType[*transport.Error](err); ok {
 		switch answer.StatusCode {
@@ -91,7 +102,7 @@ func writeLayout(w io.Writer, ref name.Reference, image v1.Image) error {
 		MediaType:     "application/vnd.oci.image.index.v1+json",
 		Manifests: []v1.Descriptor{{
 			MediaType: manifest.MediaType, Size: int64(len(raw)), Digest: digest,
-			Annotations: map[string]string{containerdNameAnnotation: ref.Name(), refNameAnnotation: ref.Identifier()},
+			Annotations: map[string]string{containerdNameAnnotation: nodeReference(ref), refNameAnnotation: ref.Identifier()},
 		}},
 	})
 	if err != nil {
