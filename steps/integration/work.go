@@ -78,6 +78,9 @@ func (r *run) cluster(ctx context.Context, prefetch []string) bool {
 	for _, mirror := range r.Mirrors {
 		args = append(args, "--registry-mirror", mirror)
 	}
+	if r.BaseImage != "" {
+		prefetch = append(prefetch, r.BaseImage)
+	}
 	for _, image := range prefetch {
 		args = append(args, "--prefetch", image)
 	}
@@ -113,7 +116,7 @@ const nodesTimeout = time.Hour
 // load puts the image into the nodes while the control plane starts. Nodes of a
 // first attempt that failed are gone, and what was loaded with them.
 func (r *run) load(ctx context.Context, up func() bool) bool {
-	args := []string{"load", "--name", r.Name, "--image", r.Image}
+	args := append([]string{"load", "--name", r.Name, "--image", r.Image}, optional("--base-image", r.BaseImage)...)
 	loaded := r.execute(ctx, "load", r.steps.KindCluster(), append(args, "--wait", nodesTimeout.String())...)
 	if !up() {
 		return false

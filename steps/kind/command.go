@@ -208,6 +208,7 @@ func loadCommand() *step.Command {
 			target.registerHost(fs)
 			images.register(fs)
 			fs.DurationVar(&timeout, "timeout", 10*time.Minute, "how long it may take")
+			fs.StringVar(&images.options.Base, "base-image", "", "image of a registry that the images are made of: the nodes fetch its layers by themselves, and the daemon's images are sent without them; empty: as a whole")
 			fs.DurationVar(&images.options.Wait, "wait", 0, "how long to wait for the nodes of a cluster that is being made; loading goes on while its control plane starts")
 		},
 		Run: func(ctx context.Context, rt *step.Runtime) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,11 @@ type LoadOptions struct {
 	Images   []string // references
 	Archives []string // files made by `docker save` or in the OCI layout, also compressed with gzip
 	Source   string   // where Images come from; SourceAuto when empty
+	// Base is an image of a registry that those of Images that the daemon has
+	// are made of. The nodes fetch its layers by themselves, and only the others
+	// are sent. An image where that cannot be done is sent as a whole. Empty:
+	// each is.
+	Base string
 	// InsecureRegistries are asked without TLS, besides those at private or
 	// loopback addresses.
 	InsecureRegistries []string
@@ -59,6 +65,7 @@ func Load(ctx context.Context, target Target, o LoadOptions) error {
 		return err
 	}
 	defer s.close()
+	// What is missing is said before it is waited.
 	streams, err := s.plan(ctx, o)
 	if err != nil {
 		return err
@@ -71,6 +78,19 @@ func Load(ctx context.Context, target Target, o LoadOptions) error {
 	nodes, err := s.nodes()
 	if err != nil {
 		return err
+	}
+	if o.Base != "" && o.Source != SourceRegistry {
+		rest := o
+		rest.Images = slices.DeleteFunc(slices.Clone(o.Images), func(image string) bool {
+			err := s.loadDelta(ctx, image, o, nodes)
+			if err != nil && ctx.Err() == nil {
+				s.Log("%s is sent as a whole: %v", image, err)
+			}
+			return err == nil
+		})
+		if streams, err = s.plan(ctx, rest); err != nil {
+			return err
+		}
 	}
 	return s.loadAll(ctx, streams, nodes)
 }

@@ -31,17 +31,20 @@ func registryStream(ctx context.Context, reference string, insecure []string) (s
 		return stream{}, step.Invalidf("image %q: %w", reference, err)
 	}
 	image, err := remote.Image(ref, remote.WithContext(ctx), remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithPlatform(v1.Platform{OS: "linux", Architecture: runtime.GOARCH}))
+		remote.WithPlatform(platform()))
 	if err != nil {
 		return stream{}, registryError(reference, err)
 	}
 	return stream{reference + " (from its registry)", func(ctx context.Context) (io.ReadCloser, error) {
 		reader, writer := io.Pipe()
-		go func() { writer.CloseWithError(writeLayout(writer, ref, image)) }()
+		go func() { writer.CloseWithError(writeLayout(writer, ref, image, nil)) }()
 		// A reader that goes away ends the writer with its next write.
 		return reader, nil
 	}}, nil
 }
+
+// platform is the nodes'.
+func platform() v1.Platform { return v1.Platform{OS: "linux", Architecture: runtime.GOARCH} }
 
 func parseReference(reference string, insecure []string) (name.Reference, error) {
 	ref, err := name.ParseReference(reference)
@@ -82,8 +85,9 @@ const (
 	refNameAnnotation        = "org.opencontainers.image.ref.name"
 )
 
-// writeLayout writes an image as a tar archive in the OCI layout.
-func writeLayout(w io.Writer, ref name.Reference, image v1.Image) error {
+// writeLayout writes an image as a tar archive in the OCI layout, without the
+// layers in left.
+func writeLayout(w io.Writer, ref name.Reference, image v1.Image, left map[v1.Hash]bool) error {
 	archive := tar.NewWriter(w)
 	manifest, err := image.Manifest()
 	if err != nil {
@@ -127,7 +131,7 @@ func writeLayout(w io.Writer, ref name.Reference, image v1.Image) error {
 	}
 	written := map[v1.Hash]bool{}
 	for _, descriptor := range manifest.Layers {
-		if written[descriptor.Digest] {
+		if written[descriptor.Digest] || left[descriptor.Digest] {
 			continue
 		}
 		written[descriptor.Digest] = true

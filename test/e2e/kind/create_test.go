@@ -3,9 +3,11 @@
 package kind
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -53,7 +55,8 @@ func TestLife(t *testing.T) {
 	private := privateRegistry(t, authorities)
 
 	created := run(t, 0, "kind-cluster", "create", "--name", cluster, "--config", config, "--node-image", platform.NodeImage,
-		"--kubeconfig", kubeconfig, "--archive", archive, "--image", pushed, "--ca-dir", authorities)
+		"--kubeconfig", kubeconfig, "--archive", archive, "--image", pushed, "--ca-dir", authorities,
+		"--registry-mirror", platform.Registry)
 	t.Logf("phases: %v", phases(t, created))
 	if got := kubectl(t, kubeconfig, "get", "nodes", "-o", "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}"); got != "True" {
 		t.Errorf("node Ready is %q", got)
@@ -71,6 +74,7 @@ func TestLife(t *testing.T) {
 	if !hasImage(t, cluster, local) {
 		t.Errorf("%s is not in the node", local)
 	}
+	loadsOverBase(t, cluster)
 	pullsByPod(t, cluster, kubeconfig, private)
 	logs := filepath.Join(dir, "logs")
 	run(t, 0, "kind-cluster", "logs", "--name", cluster, "--output-dir", logs, "--max-size", "300000")
@@ -158,9 +162,47 @@ func imageInDaemon(t *testing.T) string {
 	}
 	dockerCommand(t, "load", "-i", path)
 	t.Cleanup(func() {
-		engine(t).ImageRemove(t.Context(), reference, client.ImageRemoveOptions{})
+		engine(t).ImageRemove(context.WithoutCancel(t.Context()), reference, client.ImageRemoveOptions{})
 	})
 	return reference
+}
+
+// loadsOverBase sends an image without the layers of its base, which the node
+// fetches, and one that is not made of that base as a whole.
+func loadsOverBase(t *testing.T, cluster string) {
+	t.Helper()
+	base := imageInRegistry(t)
+	dockerCommand(t, "pull", "--quiet", base)
+	other := imageInDaemon(t)
+	dir := t.TempDir()
+	for file, text := range map[string]string{"Dockerfile": "FROM " + base + "\nCOPY model /model\nUSER 8888\n", "model": "weights"} {
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	model := "example.test/over/" + clusterName(t) + ":v1"
+	dockerCommand(t, "build", "--quiet", "--tag", model, dir)
+	t.Cleanup(func() {
+		for _, image := range []string{model, base} {
+			engine(t).ImageRemove(context.WithoutCancel(t.Context()), image, client.ImageRemoveOptions{})
+		}
+	})
+	p := run(t, 0, "kind-cluster", "load", "--name", cluster, "--image", model, "--image", other, "--base-image", base)
+	log := p.text()
+	for _, want := range []string{"loaded " + model + " into " + cluster + "-control-plane over " + base + ": 0.0 MiB", other + " is sent as a whole: " + other + " is not made of the layers of " + base} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log lacks %q:\n%s", want, log)
+		}
+	}
+	checked := dockerCommand(t, "exec", cluster+"-control-plane", "ctr", "-n", "k8s.io", "images", "check", "--quiet")
+	for _, image := range []string{model, other} {
+		if !slices.Contains(strings.Fields(checked), image) {
+			t.Errorf("%s is not whole in the node:\n%s", image, checked)
+		}
+	}
+	if tags := dockerCommand(t, "images", "--quiet", "127.0.0.1:*/model-delivery/"+cluster); tags != "" {
+		t.Errorf("images are left under a name of the hand-over: %s", tags)
+	}
 }
 
 func sizeOf(t *testing.T, dir string) int64 {
