@@ -132,6 +132,7 @@ func (r *repository) run(ctx context.Context, t *testing.T, step string, args ..
 	t.Helper()
 	args = append([]string{"--repository=" + r.url, "--provider=gitea", "--basic-auth-dir=" + r.auth, "--results-dir=" + t.TempDir()}, args...)
 	cmd := exec.CommandContext(ctx, filepath.Join(binaries, step), args...)
+	cmd.Env = append(os.Environ(), "TMPDIR="+t.TempDir()) // one that is killed leaves its clone
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
