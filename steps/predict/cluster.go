@@ -26,6 +26,7 @@ type clusterFlags struct {
 	images, modelURIs   []string
 	forward             string
 	baseline            string
+	baselineBearer      string
 	agreement, slowdown float64
 }
 
@@ -36,6 +37,7 @@ func (f *clusterFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.modelURIs, "model-uri", nil, "a model that has to answer, as UNIT=URI; repeatable")
 	fs.StringVar(&f.forward, "forward", "auto", "forward a port to the predictors: auto (outside of the cluster), always or never")
 	fs.StringVar(&f.baseline, "baseline", "", "another deployment to compare with: an endpoint, NAMESPACE/NAME at the same endpoint, or predictor:NAME of the same SeldonDeployment")
+	fs.StringVar(&f.baselineBearer, "baseline-bearer-token-file", "", "file with a token that the baseline alone is sent as Authorization: Bearer; on another host it gets nothing of what is given for the endpoint (headers, host, credentials, client certificate)")
 	fs.Float64Var(&f.agreement, "baseline-agreement", 0, "least share of answers that agree with the baseline's, where the file has no comparison of its own")
 	fs.Float64Var(&f.slowdown, "baseline-slowdown", 0, "largest ratio of median latencies to the baseline's, where the file has no comparison of its own; 0: any")
 }
@@ -82,6 +84,10 @@ func resolve(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster
 	}
 	if cluster.baseline != "" {
 		if err := d.addBaseline(ctx, rt, o, access, cluster, timeout); err != nil {
+			d.close()
+			return nil, err
+		}
+		if err := d.baselineToken(rt, cluster); err != nil {
 			d.close()
 			return nil, err
 		}
@@ -207,7 +213,7 @@ func (d *deployments) addBaseline(ctx context.Context, rt *step.Runtime, o seldo
 			if err != nil {
 				return fmt.Errorf("baseline: %w", err)
 			}
-			t := predictorTarget(o, found.Predictors[0])
+			t := predictorTarget(elsewhere(o), found.Predictors[0])
 			t.Name = "baseline"
 			d.baseline = &t
 			return nil
@@ -219,10 +225,13 @@ func (d *deployments) addBaseline(ctx context.Context, rt *step.Runtime, o seldo
 		d.baseline = &Target{Name: "baseline", Options: o, GRPCEndpoint: access.grpcEndpoint}
 		return nil
 	}
-	// Another endpoint gets no credentials that were meant for the first.
-	o.Target.Endpoint, o.Target.Gateway, o.Target.Prefix, o.Auth = text, seldonclient.NoGateway, "", seldonclient.Auth{}
+	first := o.Target
+	o.Target.Endpoint, o.Target.Gateway, o.Target.Prefix = text, seldonclient.NoGateway, ""
 	if err := o.Target.Validate(); err != nil {
 		return step.Invalidf("--baseline: %w", err)
+	}
+	if !first.SameHost(o.Target) {
+		o = elsewhere(o)
 	}
 	d.baseline = &Target{Name: "baseline", Options: o}
 	return nil

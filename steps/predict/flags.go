@@ -27,7 +27,7 @@ type accessFlags struct {
 	namespace, deployment, predictor  string
 	prefix, path, model, modelVersion string
 	protocol, transport, host         string
-	headers                           []string
+	headers, headerFiles              []string
 	bearerFile, basicFile, seldonFile string
 	caFile, certFile, keyFile         string
 	serverName                        string
@@ -49,7 +49,8 @@ func (f *accessFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.protocol, "protocol", "", "ask all checks over seldon, v2 or tensorflow, whatever the file says")
 	fs.StringVar(&f.transport, "transport", "", "ask all checks over rest or grpc, whatever the file says")
 	fs.StringVar(&f.host, "host", "", "the Host header (gRPC: authority) to send, for gateways that route by it")
-	fs.StringArrayVar(&f.headers, "header", nil, "a header to send, as NAME: VALUE; repeatable; no secrets, use the files below")
+	fs.StringArrayVar(&f.headers, "header", nil, "a header to send, as NAME: VALUE; repeatable; no secrets, use the files below (those whose names have a word such as key, token, secret, password, auth, cookie or session are not shown)")
+	fs.StringArrayVar(&f.headerFiles, "header-file", nil, "a header whose value is a secret and stands in a file, as NAME=PATH; repeatable")
 	fs.StringVar(&f.bearerFile, "bearer-token-file", "", "file with a token that is sent as Authorization: Bearer")
 	fs.StringVar(&f.basicFile, "basic-auth-file", "", "file with USER:PASSWORD that is sent as Authorization: Basic")
 	fs.StringVar(&f.seldonFile, "seldon-token-file", "", "file with a token that is sent as X-Auth-Token, as SeldonClient does")
@@ -111,6 +112,9 @@ func (f *accessFlags) options(redact func(string)) (seldonclient.Options, error)
 			redactValues(redact, values)
 		}
 	}
+	if err := f.addHeaderFiles(o.Headers, redact); err != nil {
+		return o, err
+	}
 	if o.Auth, err = f.auth(redact); err != nil {
 		return o, err
 	}
@@ -134,13 +138,32 @@ func parseHeaders(list []string) (http.Header, error) {
 	for _, text := range list {
 		name, v, ok := strings.Cut(text, ":")
 		name, v = strings.TrimSpace(name), strings.TrimSpace(v)
-		if !ok || name == "" || strings.ContainsAny(name, " \t\r\n") || strings.ContainsAny(v, "\r\n") {
+		if !ok || !headerName(name) || strings.ContainsAny(v, "\r\n") {
 			return nil, step.Invalidf("--header has to be NAME: VALUE")
 		}
 		out.Add(name, v)
 	}
 	return out, nil
 }
+
+// addHeaderFiles adds the headers that stand in files.
+func (f *accessFlags) addHeaderFiles(headers http.Header, redact func(string)) error {
+	for _, text := range f.headerFiles {
+		name, path, ok := strings.Cut(text, "=")
+		if !ok || !headerName(name) || path == "" {
+			return step.Invalidf("--header-file has to be NAME=PATH")
+		}
+		v, err := readSecret("header-file", path)
+		if err != nil {
+			return err
+		}
+		redactValues(redact, []string{v})
+		headers.Add(name, v)
+	}
+	return nil
+}
+
+func headerName(name string) bool { return name != "" && !strings.ContainsAny(name, " \t\r\n:") }
 
 // parseSize reads 4096, 64KiB, 16MiB or 1GiB.
 func parseSize(text string) (int64, error) {

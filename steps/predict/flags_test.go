@@ -2,6 +2,8 @@ package predict_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -22,6 +24,9 @@ func TestFlagsThatAreWrong(t *testing.T) {
 		"no size at all":     {[]string{"--max-response", "0"}, "is no size"},
 		"header":             {[]string{"--header", "no colon"}, "NAME: VALUE"},
 		"header of lines":    {[]string{"--header", "A: b\r\nC: d"}, "NAME: VALUE"},
+		"header of a file":   {[]string{"--header-file", "X-Api-Key"}, "NAME=PATH"},
+		"no such file":       {[]string{"--header-file", "X-Api-Key=" + dir + "/none"}, "--header-file"},
+		"file of lines":      {[]string{"--header-file", "X-Api-Key=" + dir + "/two"}, "has to hold one line"},
 		"empty token":        {[]string{"--bearer-token-file", dir + "/empty"}, "has to hold one line"},
 		"token of two lines": {[]string{"--bearer-token-file", dir + "/two"}, "has to hold one line"},
 		"no password":        {[]string{"--basic-auth-file", dir + "/user"}, "USER:PASSWORD"},
@@ -52,6 +57,32 @@ func TestSecretHeaderIsNotShown(t *testing.T) {
 	}
 	if c := o.check(t, "one"); o.code != 1 || strings.Contains(o.stdout+o.stderr+c.Answer+c.Replay, "hidden-value") || !strings.Contains(c.Replay, "X-Tenant: shown") {
 		t.Errorf("exit code %d: %s%s", o.code, o.stdout, o.stderr)
+	}
+}
+
+// TestSecretHeadersAreNotShown, whatever their names, in output or reports.
+func TestSecretHeadersAreNotShown(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, modeltest.Text(401, "text/plain", "s3cr3tvalue and f1levalue are not known"))})
+	dir := write(t, map[string]string{"key": "f1levalue\n"})
+	reports := t.TempDir()
+	o := run(t, one, nil, "--endpoint", s.URL, "--report-dir", reports, "--header", "X-Api-Key: s3cr3tvalue", "--header", "X-Session: abc", "--header-file", "X-Tenant="+dir+"/key")
+	if r, _ := s.Last(); r.Header.Get("X-Api-Key") != "s3cr3tvalue" || r.Header.Get("X-Tenant") != "f1levalue" {
+		t.Errorf("sent %v", r.Header)
+	}
+	all := o.stdout + o.stderr
+	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.html"} {
+		data, err := os.ReadFile(filepath.Join(reports, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(data)
+	}
+	if o.code != 1 || strings.Contains(all, "s3cr3tvalue") || strings.Contains(all, "f1levalue") || strings.Contains(all, "X-Session: abc") {
+		t.Errorf("exit code %d: %s", o.code, all)
+	}
+	if !strings.Contains(o.stdout, `-H 'X-Api-Key: '"$HEADER_X_API_KEY"`) {
+		t.Errorf("the replay has no variable for the key: %s", o.stdout)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
@@ -95,7 +96,11 @@ func headerArgs(headers http.Header) []string {
 	var out []string
 	for _, name := range names {
 		for _, v := range headers[name] {
-			out = append(out, "-H", quote(name+": "+v))
+			arg := quote(name + ": " + v)
+			if checks.SecretHeader(name) {
+				arg = quote(name+": ") + `"$` + variable(name) + `"`
+			}
+			out = append(out, "-H", arg)
 		}
 	}
 	return out
@@ -145,6 +150,16 @@ func replayGRPC(o seldonclient.Options, call seldonclient.Call, headers http.Hea
 		address = o.Target.Endpoint
 	}
 	return fmt.Sprintf("%s %s %s", strings.Join(args, " "), quote(address), service)
+}
+
+// variable is the shell variable that stands for a secret header.
+func variable(name string) string {
+	return "HEADER_" + strings.Map(func(r rune) rune {
+		if r < unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return unicode.ToUpper(r)
+		}
+		return '_'
+	}, name)
 }
 
 // quote makes text one word of a shell.

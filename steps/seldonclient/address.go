@@ -139,6 +139,31 @@ func redactURL(text string) string {
 	return scheme + rest
 }
 
+// SameHost tells whether both endpoints lead to the same port of the same host,
+// and both with TLS or both without.
+func (t Target) SameHost(other Target) bool {
+	a, secure, err := t.hostPort()
+	b, otherSecure, otherErr := other.hostPort()
+	return err == nil && otherErr == nil && a == b && secure == otherSecure
+}
+
+// hostPort is the endpoint's host and port, and whether it is asked with TLS.
+func (t Target) hostPort() (host string, secure bool, err error) {
+	scheme, host, _, err := t.parse()
+	if err != nil {
+		return "", false, err
+	}
+	secure = scheme == "https" || scheme == "grpcs"
+	if _, _, err := net.SplitHostPort(host); err != nil {
+		port := "80"
+		if secure {
+			port = "443"
+		}
+		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
+	}
+	return strings.ToLower(host), secure, nil
+}
+
 // URL is where a method is asked over REST.
 func (t Target) URL(p Protocol, m Method) (string, error) {
 	scheme, host, path, err := t.parse()
@@ -240,20 +265,13 @@ func (t Target) api(p Protocol, m Method) (string, error) {
 
 // grpcAddress is what a gRPC connection is made to, and whether with TLS.
 func (t Target) grpcAddress() (address string, secure bool, err error) {
-	scheme, host, path, err := t.parse()
+	_, _, path, err := t.parse()
 	if err != nil {
 		return "", false, err
 	}
 	if path != "" {
 		return "", false, fmt.Errorf("endpoint %q has a path, which gRPC cannot use", t.Endpoint)
 	}
-	secure = scheme == "https" || scheme == "grpcs"
-	if _, _, err := net.SplitHostPort(host); err != nil {
-		port := "80"
-		if secure {
-			port = "443"
-		}
-		host = net.JoinHostPort(strings.Trim(host, "[]"), port)
-	}
-	return "passthrough:///" + host, secure, nil
+	host, secure, err := t.hostPort()
+	return "passthrough:///" + host, secure, err
 }

@@ -52,3 +52,23 @@ func TestURL(t *testing.T) {
 		})
 	}
 }
+
+func TestSameHost(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		a, b string
+		want bool
+	}{
+		{"g:80", "http://G/path", true},
+		{"https://g", "grpcs://g:443", true},
+		{"http://[::1]", "[::1]:80", true},
+		{"http://g", "https://g", false},
+		{"http://g:80", "http://g:81", false},
+		{"http://g", "http://g.example", false},
+		{"", "", false},
+	} {
+		if got := (seldonclient.Target{Endpoint: tc.a}).SameHost(seldonclient.Target{Endpoint: tc.b}); got != tc.want {
+			t.Errorf("SameHost(%q, %q) = %v", tc.a, tc.b, got)
+		}
+	}
+}

@@ -242,16 +242,6 @@ func (r *reader) tolerance(n *yaml.Node, where string) match.Tolerance {
 	return t
 }
 
-// SecretHeader tells whether a header's values are secrets, which do not belong
-// into a file of checks.
-func SecretHeader(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Authorization", "X-Auth-Token", "Cookie", "Proxy-Authorization":
-		return true
-	}
-	return false
-}
-
 func (r *reader) headers(n *yaml.Node, where string) http.Header {
 	out := http.Header{}
 	v := r.resolve(n, where)
@@ -264,7 +254,7 @@ func (r *reader) headers(n *yaml.Node, where string) http.Header {
 		text := r.text(v.Content[i+1], join(where, name))
 		switch {
 		case SecretHeader(name):
-			r.problem(v.Content[i], join(where, name), "is a secret; give it to the command in a file, for instance with --bearer-token-file")
+			r.problem(v.Content[i], join(where, name), "is a secret by its name; give it to the command in a file, with --header-file or --bearer-token-file")
 		case strings.ContainsAny(name, " \t\r\n:") || name == "" || strings.ContainsAny(text, "\r\n"):
 			r.problem(v.Content[i], join(where, name), "is no header")
 		}
