@@ -100,3 +100,22 @@ func TestEchoedCredentialsAreNotShown(t *testing.T) {
 		t.Errorf("exit code %d: %s", o.code, all)
 	}
 }
+
+// TestEscapedCredentialsAreNotShown: what a server echoes may be escaped as JSON is.
+func TestEscapedCredentialsAreNotShown(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, modeltest.Text(401, "application/json", `{"got":"Bearer ab\"c\/d<e>"}`))})
+	dir, reports := write(t, map[string]string{"token": `ab"c/d<e>`}), t.TempDir()
+	o := run(t, one, nil, "--endpoint", s.URL, "--report-dir", reports, "--bearer-token-file", dir+"/token")
+	all := o.stdout + o.stderr
+	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.html"} {
+		data, err := os.ReadFile(filepath.Join(reports, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(data)
+	}
+	if o.code != 1 || strings.Contains(all, "Bearer ab") || strings.Contains(all, "d<e") || strings.Contains(all, "d&lt;e") {
+		t.Errorf("exit code %d: %s", o.code, all)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"io"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -21,12 +22,13 @@ const minSecret = 4
 // holds back before it hands it on.
 const maxHeld = 64 << 10
 
-// Redactor replaces secrets in text: as they are, escaped for a URL, and in
-// the forms that base64 gives them. The zero value is ready and empty. It is
+// Redactor replaces secrets in text: as they are, escaped for JSON, HTML or a
+// URL, and in the forms that base64 gives them. The zero value is ready and empty. It is
 // safe for use by several goroutines.
 type Redactor struct {
 	mu      sync.RWMutex
 	needles []string
+	spelled map[string]*regexp.Regexp // what finds a secret that is escaped
 	longest int
 }
 
@@ -55,6 +57,13 @@ func (r *Redactor) add(secret string) {
 			r.needles = append(r.needles, form)
 			r.longest = max(r.longest, len(form))
 		}
+	}
+	if found := spellings(secret); found != nil && r.spelled[secret] == nil {
+		if r.spelled == nil {
+			r.spelled = map[string]*regexp.Regexp{}
+		}
+		r.spelled[secret] = found
+		r.longest = max(r.longest, longestSpelling*len(secret))
 	}
 	// The longest first, so that a secret within another leaves no rest.
 	slices.SortStableFunc(r.needles, func(a, b string) int { return len(b) - len(a) })
@@ -86,6 +95,9 @@ func (r *Redactor) String(text string) string {
 	defer r.mu.RUnlock()
 	for _, needle := range r.needles {
 		text = strings.ReplaceAll(text, needle, Redacted)
+	}
+	for _, found := range r.spelled {
+		text = found.ReplaceAllLiteralString(text, Redacted)
 	}
 	return text
 }

@@ -2,6 +2,7 @@ package step_test
 
 import (
 	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +29,43 @@ func TestRedactor(t *testing.T) {
 		text := base64.StdEncoding.EncodeToString([]byte(prefix + "hunter2-and-more"))
 		if got := r.String("Basic " + text); !strings.Contains(got, step.Redacted) {
 			t.Errorf("base64 of %q + secret passed: %q", prefix, got)
+		}
+	}
+}
+
+// TestEscapedSecrets: a server may echo a secret in any usual form.
+func TestEscapedSecrets(t *testing.T) {
+	t.Parallel()
+	for secret, texts := range map[string][]string{
+		`ab"c/d<e>`: {
+			`{"got":"Bearer ab\"c\/d<e>"}`, `{"got":"ab\"c/d\u003ce\u003e"}`, `{"got":"ab\u0022c\u002Fd\u003Ce\u003E"}`, `ab&quot;c/d&lt;e&gt;`, `ab&#34;c&#x2F;d&lt;e&gt;`,
+			`ab%22c%2Fd%3Ce%3E`, `ab%22c/d%3ce%3e`, `{"inner":"{\"got\":\"ab\\\"c\\/d<e>\"}"}`, `ab%2522c%252Fd%253Ce%253E`,
+		},
+		`it's a+b&c=d`: {`it&#39;s a+b&amp;c=d`, `it&#x27;s a+b&amp;c=d`, `it%27s+a%2Bb%26c%3Dd`, `it's%20a%2Bb%26c%3Dd`, `it\u0027s a\u002bb\u0026c\u003dd`},
+		`back\slash`:    {`{"got":"back\\slash"}`, `back%5Cslash`, `back&#92;slash`, `{"got":"{\"got\":\"back\\\\slash\"}"}`},
+		"pässwörd😀":     {`p\u00e4ssw\u00F6rd\ud83d\ude00`, `p%C3%A4ssw%c3%b6rd%F0%9F%98%80`, `p&#228;ssw&#xf6;rd&#128512;`},
+		"c29tZTo/aXM+": {`c29tZTo\/aXM+`, `c29tZTo%2FaXM%2B`, `c29tZTo&#x2F;aXM&#x2B;`},
+	} {
+		var r step.Redactor
+		r.Add(secret)
+		for _, text := range append(texts, secret) {
+			got := r.String("a " + text + " z")
+			if !strings.Contains(got, step.Redacted) || strings.Contains(got, secret[len(secret)-3:]) || strings.Contains(got, secret[:2]) {
+				t.Errorf("of %q is left %q", text, got)
+			}
+			var out strings.Builder
+			w := r.Writer(&out)
+			for chunk := range slices.Chunk([]byte(strings.Repeat("-", 64<<10)+text+strings.Repeat("+", 64<<10)), 4093) {
+				if _, err := w.Write(chunk); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := w.Flush(); err != nil {
+				t.Fatal(err)
+			}
+			if strings.Count(out.String(), step.Redacted) < 1 {
+				t.Errorf("the writer lets %q through", text)
+			}
 		}
 	}
 }
