@@ -16,6 +16,10 @@ import (
 // name them.
 func (j *judgement) payload(m *seldonclient.Message, want *checks.Payload) {
 	got := m.Value
+	if m.Kind == "outputs" && want.Kind == "outputs" {
+		j.compare(want.Pattern, columns(m, isArray(want.Pattern.Value())), "outputs")
+		return
+	}
 	if m.Kind == "outputs" && len(m.Outputs) != 1 {
 		j.schema("the answer has %d outputs; expect them by name, under outputs", len(m.Outputs))
 		return
@@ -28,6 +32,19 @@ func (j *judgement) payload(m *seldonclient.Message, want *checks.Payload) {
 		}
 	}
 	j.compare(want.Pattern, got, payloadPath(m.Kind))
+}
+
+// columns are the outputs of an answer as TensorFlow writes them: by name, or the
+// only one alone where it has no name or an array of values is expected.
+func columns(m *seldonclient.Message, array bool) any {
+	if len(m.Outputs) == 1 && (m.Outputs[0].Name == "" || array) {
+		return m.Outputs[0].Value
+	}
+	out := map[string]any{}
+	for _, t := range m.Outputs {
+		out[t.Name] = t.Value
+	}
+	return out
 }
 
 func payloadPath(kind string) string {
@@ -100,7 +117,7 @@ func (j *judgement) compare(p match.Pattern, got any, path string) {
 	j.add(f)
 }
 
-// output compares one output of V2, whose data may be expected flat or nested.
+// output compares one output, expected as V2 writes it, whose data may be expected flat or nested.
 func (j *judgement) output(m *seldonclient.Message, o checks.Output) {
 	i := slices.IndexFunc(m.Outputs, func(t seldonclient.Tensor) bool { return t.Name == o.Name })
 	if i < 0 {
@@ -109,7 +126,7 @@ func (j *judgement) output(m *seldonclient.Message, o checks.Output) {
 	}
 	t := m.Outputs[i]
 	where := fmt.Sprintf("outputs[%q]", o.Name)
-	if o.Datatype != "" && t.Datatype != o.Datatype {
+	if o.Datatype != "" && t.Datatype != "" && t.Datatype != o.Datatype {
 		j.add(report.Finding{Stage: report.Schema, Message: "another datatype", Where: where + ".datatype", Expected: o.Datatype, Got: t.Datatype})
 	}
 	if o.Shape != nil && !shapeFits(o.Shape, t.Shape) {

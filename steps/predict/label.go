@@ -20,6 +20,9 @@ func rowsOf(m *seldonclient.Message, output string) ([]any, error) {
 			for _, t := range m.Outputs {
 				names = append(names, t.Name)
 			}
+			if output == "" {
+				return nil, fmt.Errorf("the answer has %d outputs, %q; what is judged by rows needs one", len(names), names)
+			}
 			return nil, fmt.Errorf("there is no output %q; there are %q", output, names)
 		}
 		v = m.Outputs[i].Value

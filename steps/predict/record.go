@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -157,7 +159,7 @@ func (s *session) observe(ctx context.Context, c *checks.Check, flags *recordFla
 		if passing(a.Status) {
 			return nil, step.Infraf("HTTP status %d, which says nothing of the model", a.Status)
 		}
-		got, err := flags.expectation(a)
+		got, err := flags.expectation(a, s.speaks(c).protocol)
 		if err != nil {
 			return nil, step.Failed(err)
 		}
@@ -182,7 +184,7 @@ func flat(fields []checks.Field) []byte {
 }
 
 // expectation is what an answer would be expected as.
-func (f *recordFlags) expectation(a *seldonclient.Answer) ([]checks.Field, error) {
+func (f *recordFlags) expectation(a *seldonclient.Answer, protocol seldonclient.Protocol) ([]checks.Field, error) {
 	if a.Status >= 300 {
 		return []checks.Field{{Key: "status", Value: float64(a.Status)}}, nil
 	}
@@ -199,9 +201,12 @@ func (f *recordFlags) expectation(a *seldonclient.Answer) ([]checks.Field, error
 	switch m.Kind {
 	case "outputs":
 		field = checks.Field{Key: "outputs", Value: outputsOf(m)}
+		if protocol == seldonclient.TensorFlow {
+			field.Value = literally(columns(m, false))
+		}
 	case "ndarray", "tensor", "tftensor":
 		// However it came, the values are what counts.
-		data := map[string]any{"ndarray": asRows(m.Value)}
+		data := map[string]any{"ndarray": literally(asRows(m.Value))}
 		if len(m.Names) > 0 {
 			data["names"] = texts(m.Names)
 		}
@@ -234,16 +239,28 @@ func texts(list []string) []any {
 	return out
 }
 
-// literally keeps an object of the answer's from being read as a matcher.
+// literally keeps objects of the answer's, however deep they are, from being read
+// as matchers.
 func literally(v any) any {
-	if object, ok := v.(map[string]any); ok {
-		for key := range object {
-			if len(key) > 0 && key[0] == '$' {
-				return map[string]any{"$literal": v}
+	if hasMatcher(v) {
+		return map[string]any{"$literal": v}
+	}
+	return v
+}
+
+// hasMatcher tells whether any object in v would be read as a matcher.
+func hasMatcher(v any) bool {
+	switch x := v.(type) {
+	case []any:
+		return slices.ContainsFunc(x, hasMatcher)
+	case map[string]any:
+		for key, item := range x {
+			if strings.HasPrefix(key, "$") || hasMatcher(item) {
+				return true
 			}
 		}
 	}
-	return v
+	return false
 }
 
 func outputsOf(m *seldonclient.Message) []any {

@@ -16,11 +16,11 @@ type Message struct {
 	// binData, jsonData, customData, outputs or predictions.
 	Kind string
 	// Value is the payload: nested arrays, a string, bytes or any JSON. With
-	// several outputs of V2 it is nil.
+	// several outputs it is nil.
 	Value any
 	// Names are those of data.names.
 	Names []string
-	// Outputs are those of V2.
+	// Outputs are those of V2, or of TensorFlow's column form, by name.
 	Outputs []Tensor
 	// Meta is Seldon's meta.
 	Meta map[string]any
@@ -33,7 +33,8 @@ type Message struct {
 	Model, Version string
 }
 
-// Tensor is one output of V2.
+// Tensor is one output of V2 or TensorFlow, which tells no datatype, and no name
+// where it is the only one.
 type Tensor struct {
 	Name, Datatype string
 	Shape          []int

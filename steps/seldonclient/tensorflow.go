@@ -1,6 +1,9 @@
 package seldonclient
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
@@ -23,10 +26,39 @@ func readTensorFlow(tree any) (*Message, error) {
 			m.Kind, m.Value = key, payload
 		}
 	}
-	if m.Kind == "" {
+	switch m.Kind {
+	case "":
 		return nil, schemaErrorf("the answer has neither predictions nor outputs")
+	case "outputs":
+		m.readColumns(m.Value)
 	}
 	return m, nil
+}
+
+// readColumns reads outputs in TensorFlow's column form: an object of them by
+// name, or the value alone where there is one. They carry no datatypes.
+func (m *Message) readColumns(payload any) {
+	object, ok := payload.(map[string]any)
+	if _, bytes := object["b64"]; !ok || (bytes && len(object) == 1) {
+		m.Outputs, m.Value = []Tensor{columnOf("", payload)}, payload
+		return
+	}
+	m.Value = nil
+	for _, name := range slices.Sorted(maps.Keys(object)) {
+		m.Outputs = append(m.Outputs, columnOf(name, object[name]))
+	}
+	if len(m.Outputs) == 1 {
+		m.Value = m.Outputs[0].Value
+	}
+}
+
+// columnOf is an output; one whose rows differ in length has no shape.
+func columnOf(name string, v any) Tensor {
+	shape, err := ShapeOf(v)
+	if err != nil {
+		shape = nil
+	}
+	return Tensor{Name: name, Shape: shape, Value: v}
 }
 
 func errorText(v any) string {

@@ -42,8 +42,8 @@ func TestEscapedSecrets(t *testing.T) {
 			`ab%22c%2Fd%3Ce%3E`, `ab%22c/d%3ce%3e`, `{"inner":"{\"got\":\"ab\\\"c\\/d<e>\"}"}`, `ab%2522c%252Fd%253Ce%253E`,
 		},
 		`it's a+b&c=d`: {`it&#39;s a+b&amp;c=d`, `it&#x27;s a+b&amp;c=d`, `it%27s+a%2Bb%26c%3Dd`, `it's%20a%2Bb%26c%3Dd`, `it\u0027s a\u002bb\u0026c\u003dd`},
-		`back\slash`:    {`{"got":"back\\slash"}`, `back%5Cslash`, `back&#92;slash`, `{"got":"{\"got\":\"back\\\\slash\"}"}`},
-		"pässwörd😀":     {`p\u00e4ssw\u00F6rd\ud83d\ude00`, `p%C3%A4ssw%c3%b6rd%F0%9F%98%80`, `p&#228;ssw&#xf6;rd&#128512;`},
+		`back\slash`:   {`{"got":"back\\slash"}`, `back%5Cslash`, `back&#92;slash`, `{"got":"{\"got\":\"back\\\\slash\"}"}`},
+		"pässwörd😀":    {`p\u00e4ssw\u00F6rd\ud83d\ude00`, `p%C3%A4ssw%c3%b6rd%F0%9F%98%80`, `p&#228;ssw&#xf6;rd&#128512;`},
 		"c29tZTo/aXM+": {`c29tZTo\/aXM+`, `c29tZTo%2FaXM%2B`, `c29tZTo&#x2F;aXM&#x2B;`},
 	} {
 		var r step.Redactor

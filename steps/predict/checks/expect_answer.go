@@ -23,6 +23,13 @@ func (r *reader) expectAnswer(e *Expect, key string, v *yaml.Node, at string, c 
 		}
 		e.Payload = r.payload(v, at, key)
 	case "outputs":
+		if c.Protocol == seldonclient.TensorFlow && !r.listsOutputs(v) {
+			if e.Payload != nil {
+				r.problem(v, at, "stands beside another expected payload")
+			}
+			e.Payload = r.payload(v, at, key)
+			break
+		}
 		r.list(v, at, func(i int, item *yaml.Node) {
 			e.Outputs = append(e.Outputs, r.output(item, index(at, i)))
 		})
@@ -163,6 +170,15 @@ func (r *reader) payload(n *yaml.Node, where, key string) *Payload {
 	}
 	p.Pattern = *r.compiled(n, where, v)
 	return p
+}
+
+// listsOutputs tells whether outputs are a list of them by their names, as V2 has
+// them, rather than what TensorFlow answers.
+func (r *reader) listsOutputs(n *yaml.Node) bool {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n.Kind == yaml.SequenceNode && len(n.Content) > 0 && field(n.Content[0], "name") != nil
 }
 
 func (r *reader) output(n *yaml.Node, where string) Output {

@@ -97,7 +97,7 @@ type Dataset struct {
 	Rows        bool
 	Names       bool // send the columns' names along
 	Concurrency int
-	Output      string // V2: name of the output that is judged
+	Output      string // name of the output that is judged, where there are several
 }
 
 // Load is traffic made of one check's request.
@@ -156,7 +156,7 @@ type Payload struct {
 	Names   []string // expected data.names; nil: any
 }
 
-// Output is an expected output of V2.
+// Output is an expected output, as V2 writes it.
 type Output struct {
 	Name, Datatype string
 	Shape          []int

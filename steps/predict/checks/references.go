@@ -115,8 +115,8 @@ func (r *reader) fits(n *yaml.Node, where string, c *Check) {
 	if c.Expect.Payload != nil && len(c.Expect.Outputs) > 0 {
 		r.problem(at, join(where, "expect"), "has both outputs and %s", c.Expect.Payload.Kind)
 	}
-	if len(c.Expect.Outputs) > 0 && c.Protocol != seldonclient.V2 {
-		r.problem(at, join(where, "expect.outputs"), "is of protocol v2, this check speaks %s", c.Protocol)
+	if len(c.Expect.Outputs) > 0 && c.Protocol == seldonclient.Seldon {
+		r.problem(at, join(where, "expect.outputs"), "is of protocols v2 and tensorflow, this check speaks %s", c.Protocol)
 	}
 }
 
