@@ -19,6 +19,7 @@ func dir(t testing.TB) string {
 	for name, text := range map[string]string{
 		"points.csv": "a,b,class\n1,2,up\n", "contract.json": `{"features":[{"name":"x","dtype":"FLOAT","ftype":"continuous","range":[0,1]}]}`,
 		"bad-contract.json": `{"features":[]}`, "request.json": `{"data":{"ndarray":[[1]]}}`,
+		"schema.json": `{"type":"object"}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -66,20 +67,35 @@ checks:
 	}
 }
 
-// TestDigest changes with what the checks name.
+// TestDigest changes with what the checks name, wherever they do.
 func TestDigest(t *testing.T) {
 	t.Parallel()
-	d := dir(t)
-	text := []byte(head + "checks:\n- {name: set, dataset: {file: points.csv, label: class}}\n")
-	first, problems := checks.Parse("p.yaml", d, text)
-	if len(problems) > 0 {
-		t.Fatal(problems)
-	}
-	if err := os.WriteFile(filepath.Join(d, "points.csv"), []byte("a,b,class\n1,3,up\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if second, _ := checks.Parse("p.yaml", d, text); second.Digest == first.Digest {
-		t.Error("another dataset has the same digest")
+	const terms = `{"features":[{"name":"x","dtype":"FLOAT","ftype":"continuous","range":[0,2]}]}`
+	for name, tc := range map[string]struct{ check, file, text string }{
+		"dataset":       {"dataset: {file: points.csv, label: class}", "points.csv", "a,b,class\n1,3,up\n"},
+		"comparison":    {"compare: {dataset: {file: points.csv}}", "points.csv", "a,b,class\n1,3,up\n"},
+		"contract":      {"contract: {file: contract.json}", "contract.json", terms},
+		"request":       {"request: {file: request.json}", "request.json", `{"data":{"ndarray":[[2]]}}`},
+		"load":          {"load: {request: {file: request.json}, requests: 1}", "request.json", `{"data":{"ndarray":[[2]]}}`},
+		"feedback":      {"method: feedback, request: {file: request.json}", "request.json", `{"data":{"ndarray":[[2]]}}`},
+		"schema":        {"request: {strData: x}, expect: {schema: schema.json}", "schema.json", `{"type":"array"}`},
+		"schema of all": {"contract: {file: contract.json}, expect: {schema: schema.json}", "schema.json", `{"type":"array"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			d := dir(t)
+			text := []byte(head + "checks:\n- {name: one, " + tc.check + "}\n")
+			first, problems := checks.Parse("p.yaml", d, text)
+			if len(problems) > 0 {
+				t.Fatal(problems)
+			}
+			if err := os.WriteFile(filepath.Join(d, tc.file), []byte(tc.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if second, problems := checks.Parse("p.yaml", d, text); len(problems) > 0 || second.Digest == first.Digest {
+				t.Errorf("another %s has the same digest, problems %v", tc.file, problems)
+			}
+		})
 	}
 }
 

@@ -80,7 +80,9 @@ type Request struct {
 	// Body is the request in its protocol's JSON form. Nil when only Raw is known.
 	Body any
 	// Raw is sent as it is; nil: Body is.
-	Raw         []byte
+	Raw []byte
+	// File is where Raw was read from, relative to the checks; "": it stands in them.
+	File        string
 	ContentType string
 	Headers     http.Header
 	Binary      bool // V2: tensors travel as binary data

@@ -15,12 +15,20 @@ import (
 // Files are the files that the checks name, once each, relative to Dir.
 func (f *File) Files() []string {
 	var out []string
+	seen := map[string]bool{"": true}
 	add := func(path string) {
-		if path != "" && !slices.Contains(out, path) {
+		if !seen[path] {
+			seen[path] = true
 			out = append(out, path)
 		}
 	}
 	for _, c := range f.Checks {
+		if c.Request != nil {
+			add(c.Request.File)
+		}
+		if c.Load != nil && c.Load.Request != nil {
+			add(c.Load.Request.File)
+		}
 		if c.Dataset != nil {
 			add(c.Dataset.File.Path)
 		}

@@ -120,7 +120,7 @@ func (r *reader) requestFile(n *yaml.Node, where string, q *Request) {
 		r.problem(n, where, "%s %v", path, err)
 		return
 	}
-	q.Raw = data
+	q.Raw, q.File = data, path
 	if q.Raw == nil {
 		q.Raw = []byte{}
 	}
