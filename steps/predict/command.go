@@ -57,16 +57,20 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 	if flags.checks == "" {
 		return step.Invalidf("--checks is needed: the file of checks to run")
 	}
+	reports, err := flags.reports()
+	if err != nil {
+		return err
+	}
+	// Those of an earlier run are not this one's, however it ends.
+	if err := report.Remove(reports); err != nil {
+		return step.Infra(err)
+	}
 	defer manyChecks(flags.checks)()
 	file, err := checks.Read(flags.checks)
 	if err != nil {
 		return step.Invalid(err)
 	}
 	rt.Results.Set("digest", file.Digest)
-	reports, err := flags.reports()
-	if err != nil {
-		return err
-	}
 	o := Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: flags.retries, Concurrency: flags.concurrency, Secrets: rt.Redact.String, Log: rt.Logf}
 	if flags.only != "" {
 		if o.Only, err = regexp.Compile(flags.only); err != nil {
@@ -78,6 +82,9 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 	start := time.Now()
 	d, err := resolve(ctx, rt, access, cluster, flags.readyTimeout)
 	if err != nil {
+		if cause := context.Cause(ctx); ctx.Err() != nil && !strings.Contains(err.Error(), cause.Error()) {
+			err = fmt.Errorf("%w: %w", err, cause)
+		}
 		if code := step.ExitCode(err); code == step.ExitFailed || code == step.ExitInfra {
 			return notThere(rt, o, start, reports, err)
 		}
@@ -100,8 +107,11 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 	}
 	d.addLogs(ctx, access, done, rt.Redact.String)
 	failed := conclude(rt, done, reports)
-	if failed == nil && err != nil {
+	switch {
+	case err != nil && failed == nil:
 		failed = step.Infraf("the run was ended: %w", context.Cause(ctx))
+	case err != nil:
+		failed = fmt.Errorf("%w; the run was ended: %w", failed, context.Cause(ctx))
 	}
 	return failed
 }

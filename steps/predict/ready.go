@@ -1,6 +1,7 @@
 package predict
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,13 +24,16 @@ type probe struct {
 
 // ready waits until the target answers over every protocol that the checks
 // need. Whether it answers rightly is for the checks to tell. The error says
-// what came last.
+// what came last, and what ended the whole run, when it was that.
 func (s *session) ready(ctx context.Context, selected []*checks.Check) (time.Duration, error) {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, max(s.options.ReadyTimeout, time.Millisecond))
+	wait, cancel := context.WithTimeout(ctx, max(s.options.ReadyTimeout, time.Millisecond))
 	defer cancel()
 	for _, p := range s.probes(selected) {
-		if err := s.await(ctx, p, start); err != nil {
+		if err := s.await(wait, p, start); err != nil {
+			if ctx.Err() != nil {
+				err = fmt.Errorf("not run: %w; %w", context.Cause(ctx), err)
+			}
 			return time.Since(start), err
 		}
 	}
@@ -117,8 +121,8 @@ func (s *session) await(ctx context.Context, p probe, start time.Time) error {
 			return nil
 		}
 		why = s.options.Secrets(why)
-		if ctx.Err() != nil && last != "" {
-			why = last // this call was ended by the end of the wait
+		if ctx.Err() != nil && err != nil {
+			why = cmp.Or(last, "no answer came") // this call was ended by the end of the wait
 		}
 		last = why
 		if time.Since(told) > logEvery {

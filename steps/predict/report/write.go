@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,6 +27,23 @@ func (r *Report) JSON() ([]byte, error) {
 		return nil, fmt.Errorf("encode the report: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// files are those that a report is written into.
+var files = []string{"report.json", "junit.xml", "report.md", "report.html"}
+
+// Remove removes the report that an earlier run left in dir, so that it cannot be
+// taken for that of one which comes to nothing. No directory: nothing to remove.
+func Remove(dir string) error {
+	if dir == "" {
+		return nil
+	}
+	for _, name := range files {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove the report of an earlier run: %w", err)
+		}
+	}
+	return nil
 }
 
 // Write writes report.json, junit.xml, report.md and report.html into dir,
