@@ -71,7 +71,7 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 		return step.Invalid(err)
 	}
 	rt.Results.Set("digest", file.Digest)
-	o := Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: flags.retries, Concurrency: flags.concurrency, Secrets: rt.Redact.String, Log: rt.Logf}
+	o := Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: flags.retries, Concurrency: flags.concurrency, Secrets: rt.Redact.String, Log: rt.Logf, Reports: reports}
 	if flags.only != "" {
 		if o.Only, err = regexp.Compile(flags.only); err != nil {
 			return step.Invalidf("--only: %w", err)

@@ -269,7 +269,7 @@ type runFlags struct {
 func (f *runFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.checks, "checks", "", "the file of checks, usually integration/predictions.yaml")
 	fs.StringVar(&f.only, "only", "", "run only checks whose name this regular expression finds")
-	fs.StringVar(&f.reportDir, "report-dir", "", "directory to write report.json, junit.xml, report.md and report.html into")
+	fs.StringVar(&f.reportDir, "report-dir", "", "directory to write report.json, junit.xml, report.md and report.html into, in place of those of an earlier run, and below requests what a replay needs")
 	fs.StringVar(&f.reportName, "report-name", "", "directory in the report-dir to write them into instead")
 	fs.DurationVar(&f.readyTimeout, "ready-timeout", time.Minute, "how long to wait for a model that does not answer yet")
 	fs.DurationVar(&f.timeout, "timeout", 15*time.Minute, "how long everything may take")

@@ -1,16 +1,18 @@
 package predict
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
-	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 // maxReplay bounds the body that a replay command carries.
@@ -22,79 +24,115 @@ func (s *session) replay(c *checks.Check, q *checks.Request) string {
 	key := s.speaks(c)
 	o := s.optionsFor(key)
 	call := s.callOf(c, q)
-	body := call.Raw
-	if body == nil && call.Body != nil {
-		body = value.Append(nil, call.Body)
-	}
-	headers := o.Headers.Clone()
-	if headers == nil {
-		headers = http.Header{}
-	}
-	for name, values := range call.Headers {
-		headers[name] = values
-	}
 	if key.transport == seldonclient.GRPC {
-		return s.options.Secrets(replayGRPC(o, call, headers, body))
+		return s.options.Secrets(s.replayGRPC(o, call))
 	}
-	url, err := o.Target.URL(key.protocol, call.Method)
+	text, err := o.Target.URL(key.protocol, call.Method)
 	if err != nil {
 		return ""
 	}
-	args := []string{"curl", "-sS"}
-	if o.TLS != nil && o.TLS.InsecureSkipVerify {
-		args = append(args, "-k")
-	} else if o.TLS != nil && o.TLS.RootCAs != nil {
-		args = append(args, "--cacert", `"$CA_FILE"`)
+	at, err := url.Parse(text)
+	if err != nil {
+		return ""
 	}
-	if o.TLS != nil && len(o.TLS.Certificates) > 0 {
-		args = append(args, "--cert", `"$CLIENT_CERT_FILE"`, "--key", `"$CLIENT_KEY_FILE"`)
-	}
-	if o.Host != "" {
-		args = append(args, "-H", quote("Host: "+o.Host))
-	}
-	args = append(args, authArgs(o.Auth)...)
-	if body != nil {
-		contentType := call.ContentType
-		if contentType == "" {
-			contentType = "application/json"
-		}
-		args = append(args, "-H", quote("Content-Type: "+contentType))
-	}
-	args = append(args, headerArgs(headers)...)
-	switch {
-	case body == nil:
-	case call.Binary || !utf8.Valid(body) || slices.Contains(body, 0):
-		args = append(args, "--data-binary", "@request.bin")
-	case len(body) > maxReplay:
-		args = append(args, "--data-binary", "@request.json")
+	var body []byte
+	var describing http.Header
+	switch call.Method {
+	case seldonclient.Live, seldonclient.Ready, seldonclient.Metadata, seldonclient.ServerMetadata:
 	default:
-		args = append(args, "--data-raw", quote(string(body)))
+		if body, describing, err = seldonclient.SentREST(key.protocol, call); err != nil {
+			return ""
+		}
 	}
-	return s.options.Secrets(strings.Join(append(args, quote(url)), " "))
+	headers := layered(o.Headers, describing, call.Headers)
+	args := append([]string{"curl", "-sS"}, tlsArgs(o, at)...)
+	args = append(args, authArgs(o.Auth, headers)...)
+	args = append(args, headerArgs(headers)...)
+	note := ""
+	switch {
+	case describing == nil: // a call without a body
+	case len(body) <= maxReplay && isText(body):
+		args = append(args, "--data-raw", quote(string(body)))
+	default:
+		var path string
+		path, note = s.bodyFile(body)
+		args = append(args, "--data-binary", quote("@"+path))
+	}
+	return s.options.Secrets(strings.Join(append(args, quote(at.String())), " ") + note)
 }
 
-func authArgs(a seldonclient.Auth) []string {
+// bodyFile is the file that holds a body which no command line carries. The note
+// says why there is none of that name.
+func (s *session) bodyFile(body []byte) (path, note string) {
+	path, err := s.options.requests.keep(body)
+	if err == nil {
+		return path, ""
+	}
+	path = "request.json"
+	if !isText(body) {
+		path = "request.bin"
+	}
+	return path, fmt.Sprintf(" # %s stands for the body, of %d bytes; %s", path, len(body), shorten(err.Error(), 200))
+}
+
+// layered are headers of which the later take the place of the earlier.
+func layered(all ...http.Header) http.Header {
+	out := http.Header{}
+	for _, headers := range all {
+		for name, values := range headers {
+			out[http.CanonicalHeaderKey(name)] = values
+		}
+	}
+	return out
+}
+
+// tlsArgs say whom curl trusts, who it is, and which host it asks for. The address
+// gets the name that the server's certificate is for.
+func tlsArgs(o seldonclient.Options, at *url.URL) []string {
+	var args []string
+	host := o.Host
+	if o.TLS != nil {
+		switch {
+		case o.TLS.InsecureSkipVerify:
+			args = append(args, "-k")
+		case o.TLS.RootCAs != nil:
+			args = append(args, "--cacert", `"$CA_FILE"`)
+		}
+		if len(o.TLS.Certificates) > 0 {
+			args = append(args, "--cert", `"$CLIENT_CERT_FILE"`, "--key", `"$CLIENT_KEY_FILE"`)
+		}
+		if name := o.TLS.ServerName; name != "" && name != at.Hostname() && at.Scheme == "https" {
+			port := cmp.Or(at.Port(), "443")
+			args = append(args, "--connect-to", quote(net.JoinHostPort(name, port)+":"+net.JoinHostPort(at.Hostname(), port)))
+			host = cmp.Or(host, at.Host)
+			at.Host = net.JoinHostPort(name, port)
+		}
+	}
+	if host != "" {
+		args = append(args, "-H", quote("Host: "+host))
+	}
+	return args
+}
+
+// authArgs send credentials, where no header takes their place.
+func authArgs(a seldonclient.Auth, headers http.Header) []string {
 	var out []string
 	switch {
+	case headers.Get("Authorization") != "":
 	case a.BearerToken != "":
 		out = append(out, "-H", `"Authorization: Bearer $TOKEN"`)
 	case a.User != "" || a.Password != "":
 		out = append(out, "-u", `"$USER_AND_PASSWORD"`)
 	}
-	if a.SeldonToken != "" {
+	if a.SeldonToken != "" && headers.Get("X-Auth-Token") == "" {
 		out = append(out, "-H", `"X-Auth-Token: $TOKEN"`)
 	}
 	return out
 }
 
 func headerArgs(headers http.Header) []string {
-	var names []string
-	for name := range headers {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	var out []string
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
 		for _, v := range headers[name] {
 			arg := quote(name + ": " + v)
 			if checks.SecretHeader(name) {
@@ -104,52 +142,6 @@ func headerArgs(headers http.Header) []string {
 		}
 	}
 	return out
-}
-
-// replayGRPC asks with grpcurl, which needs no more than the server's reflection
-// or the protocol's file.
-func replayGRPC(o seldonclient.Options, call seldonclient.Call, headers http.Header, body []byte) string {
-	service := "seldon.protos.Seldon/Predict"
-	if call.Method == seldonclient.Feedback {
-		service = "seldon.protos.Seldon/SendFeedback"
-	}
-	if o.Protocol == seldonclient.V2 {
-		service = "inference.GRPCInferenceService/ModelInfer"
-		if object, ok := call.Body.(map[string]any); ok {
-			named := map[string]any{"model_name": o.Target.Model}
-			for key, v := range object {
-				named[key] = v
-			}
-			body = value.Append(nil, named)
-		}
-	}
-	args := []string{"grpcurl"}
-	if o.TLS == nil && !strings.HasPrefix(o.Target.Endpoint, "https://") && !strings.HasPrefix(o.Target.Endpoint, "grpcs://") {
-		args = append(args, "-plaintext")
-	}
-	if o.Target.Gateway != seldonclient.NoGateway && o.Target.Gateway != "" {
-		args = append(args, "-H", quote("seldon: "+o.Target.Deployment), "-H", quote("namespace: "+o.Target.Namespace))
-	}
-	for _, arg := range authArgs(o.Auth) {
-		if strings.Contains(arg, "USER_AND_PASSWORD") {
-			arg = `"Authorization: Basic $BASIC"`
-		}
-		if arg == "-u" {
-			arg = "-H"
-		}
-		args = append(args, arg)
-	}
-	args = append(args, headerArgs(headers)...)
-	if len(body) > maxReplay {
-		args = append(args, "-d", "@")
-	} else if body != nil {
-		args = append(args, "-d", quote(string(body)))
-	}
-	_, address, found := strings.Cut(o.Target.Endpoint, "://")
-	if !found {
-		address = o.Target.Endpoint
-	}
-	return fmt.Sprintf("%s %s %s", strings.Join(args, " "), quote(address), service)
 }
 
 // variable is the shell variable that stands for a secret header.

@@ -224,7 +224,7 @@ func TestGRPCErrors(t *testing.T) {
 	if o.code != 1 || c.Outcome != report.HTTP || len(c.Flakes) != 1 || !strings.Contains(c.Findings[0].Message, "gRPC status InvalidArgument (HTTP 400): InvalidArgument, two columns are needed") {
 		t.Errorf("exit code %d, %+v", o.code, c)
 	}
-	if !strings.HasPrefix(c.Replay, "grpcurl -plaintext -d ") {
+	if !strings.HasPrefix(c.Replay, "grpcurl -plaintext -import-path steps/seldonclient/proto -proto prediction.proto -d '{") {
 		t.Errorf("replay %s", c.Replay)
 	}
 }

@@ -48,6 +48,11 @@ type Options struct {
 	Secrets func(string) string
 	// Log gets lines of progress.
 	Log func(format string, args ...any)
+	// Reports is the directory of the report. Requests that no replay can carry are
+	// kept below it; "": they are not.
+	Reports string
+
+	requests *keeper
 }
 
 // Run runs the checks and returns what came of them. Where there is a report the
@@ -63,6 +68,7 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	if o.Concurrency < 1 {
 		o.Concurrency = 1
 	}
+	o.requests = newKeeper(o.Reports, o.Secrets)
 	r := &runner{options: o, report: newReport(o.File)}
 	defer r.close()
 	start := time.Now()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -43,6 +44,39 @@ func Remove(dir string) error {
 			return fmt.Errorf("remove the report of an earlier run: %w", err)
 		}
 	}
+	return removeRequests(dir)
+}
+
+// requestsDir is where requests are kept, in the directory of a report.
+const requestsDir = "requests"
+
+// RequestPath is where the n-th request that is kept beside a report in dir lies.
+func RequestPath(dir string, n int, binary bool) string {
+	ending := "json"
+	if binary {
+		ending = "bin"
+	}
+	return filepath.Join(dir, requestsDir, fmt.Sprintf("request-%d.%s", n, ending))
+}
+
+var requestName = regexp.MustCompile(`^request-[0-9]+\.(json|bin)$`)
+
+// removeRequests removes requests that an earlier run kept, and nothing else.
+func removeRequests(dir string) error {
+	dir = filepath.Join(dir, requestsDir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // there are none
+	}
+	for _, e := range entries {
+		if !requestName.MatchString(e.Name()) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+			return fmt.Errorf("remove a request of an earlier run: %w", err)
+		}
+	}
+	_ = os.Remove(dir) // unless somebody else has files there
 	return nil
 }
 

@@ -1,0 +1,96 @@
+package predict
+
+import (
+	"net"
+	"strings"
+
+	"github.com/model-delivery/model-delivery/steps/seldonclient"
+)
+
+// protoDir is where this repository has the protocols' definitions. Most models
+// serve no reflection, which would tell them too.
+const protoDir = "steps/seldonclient/proto"
+
+// replayGRPC asks with grpcurl, in a clone of this repository.
+func (s *session) replayGRPC(o seldonclient.Options, call seldonclient.Call) string {
+	method, body, err := seldonclient.SentGRPC(o, call)
+	if err != nil {
+		return ""
+	}
+	definition := "prediction.proto"
+	if o.Protocol == seldonclient.V2 {
+		definition = "inference.proto"
+	}
+	args := append([]string{"grpcurl"}, grpcTLSArgs(o)...)
+	args = append(args, "-import-path", protoDir, "-proto", definition)
+	if o.Target.Gateway != seldonclient.NoGateway && o.Target.Gateway != "" {
+		args = append(args, "-H", quote("seldon: "+o.Target.Deployment), "-H", quote("namespace: "+o.Target.Namespace))
+	}
+	headers := layered(o.Headers, call.Headers)
+	for _, arg := range authArgs(o.Auth, headers) {
+		if strings.Contains(arg, "USER_AND_PASSWORD") {
+			arg = `"Authorization: Basic $BASIC"`
+		}
+		if arg == "-u" {
+			arg = "-H"
+		}
+		args = append(args, arg)
+	}
+	args = append(args, headerArgs(headers)...)
+	input := ""
+	if len(body) <= maxReplay {
+		args = append(args, "-d", quote(string(body)))
+	} else {
+		path, note := s.bodyFile(body)
+		args = append(args, "-d", "@")
+		input = " < " + quote(path) + note
+	}
+	return strings.Join(append(args, quote(grpcHost(o)), method), " ") + input
+}
+
+// isSecure tells whether a connection for gRPC is one with TLS.
+func isSecure(o seldonclient.Options) bool {
+	return o.TLS != nil || strings.HasPrefix(o.Target.Endpoint, "https://") || strings.HasPrefix(o.Target.Endpoint, "grpcs://")
+}
+
+// grpcTLSArgs say whom grpcurl trusts, who it is, and which name it asks for.
+func grpcTLSArgs(o seldonclient.Options) []string {
+	var args []string
+	switch {
+	case !isSecure(o):
+		args = append(args, "-plaintext")
+	case o.TLS == nil:
+	case o.TLS.InsecureSkipVerify:
+		args = append(args, "-insecure")
+	case o.TLS.RootCAs != nil:
+		args = append(args, "-cacert", `"$CA_FILE"`)
+	}
+	if o.TLS != nil && len(o.TLS.Certificates) > 0 {
+		args = append(args, "-cert", `"$CLIENT_CERT_FILE"`, "-key", `"$CLIENT_KEY_FILE"`)
+	}
+	switch {
+	// One of both only: the authority is a name that is verified, too.
+	case o.TLS != nil && o.TLS.ServerName != "":
+		args = append(args, "-servername", quote(o.TLS.ServerName))
+	case o.Host != "":
+		args = append(args, "-authority", quote(o.Host))
+	}
+	return args
+}
+
+// grpcHost is the endpoint as HOST:PORT.
+func grpcHost(o seldonclient.Options) string {
+	_, address, found := strings.Cut(o.Target.Endpoint, "://")
+	if !found {
+		address = o.Target.Endpoint
+	}
+	address = strings.TrimRight(address, "/")
+	if _, _, err := net.SplitHostPort(address); err == nil {
+		return address
+	}
+	port := "80"
+	if strings.HasPrefix(o.Target.Endpoint, "https://") || strings.HasPrefix(o.Target.Endpoint, "grpcs://") {
+		port = "443"
+	}
+	return net.JoinHostPort(strings.Trim(address, "[]"), port)
+}
