@@ -110,7 +110,7 @@ func (s *session) loop(ctx context.Context, run *loadRun, w *worker) {
 		}
 		a, err := run.prepared.Again(ctx, run.good.Load())
 		done := time.Now()
-		if err != nil && ctx.Err() != nil {
+		if err != nil && ended(ctx) {
 			return // cut off by the end, not by the model
 		}
 		w.requests++

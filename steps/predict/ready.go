@@ -31,7 +31,7 @@ func (s *session) ready(ctx context.Context, selected []*checks.Check) (time.Dur
 	defer cancel()
 	for _, p := range s.probes(selected) {
 		if err := s.await(wait, p, start); err != nil {
-			if ctx.Err() != nil {
+			if ended(ctx) {
 				err = fmt.Errorf("not run: %w; %w", context.Cause(ctx), err)
 			}
 			return time.Since(start), err
@@ -121,7 +121,7 @@ func (s *session) await(ctx context.Context, p probe, start time.Time) error {
 			return nil
 		}
 		why = s.options.Secrets(why)
-		if ctx.Err() != nil && err != nil {
+		if err != nil && ended(ctx) {
 			why = cmp.Or(last, "no answer came") // this call was ended by the end of the wait
 		}
 		last = why

@@ -80,7 +80,19 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 	r.report.Seconds = time.Since(start).Seconds()
 	r.sum()
 	r.report.Close()
+	if !ended(ctx) {
+		return r.report, nil
+	}
 	return r.report, ctx.Err()
+}
+
+// ended tells whether a context has ended. A connection has its deadline too, and
+// may tell of it a moment before.
+func ended(ctx context.Context) bool {
+	if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 func newReport(file *checks.File) *report.Report {
@@ -199,7 +211,7 @@ func describe(c *checks.Check) string {
 // one runs one check.
 func (r *runner) one(ctx context.Context, s *session, c *checks.Check, out *report.Check) {
 	start := time.Now()
-	if err := ctx.Err(); err != nil {
+	if ended(ctx) {
 		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "not run: " + context.Cause(ctx).Error()})
 	} else {
 		switch c.Kind() {
@@ -214,7 +226,7 @@ func (r *runner) one(ctx context.Context, s *session, c *checks.Check, out *repo
 		case "compare":
 			r.compare(ctx, s, c, out)
 		}
-		if ctx.Err() != nil && c.Kind() != "request" && out.Outcome != report.Skipped {
+		if ended(ctx) && c.Kind() != "request" && out.Outcome != report.Skipped {
 			out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "not finished: " + context.Cause(ctx).Error()})
 		}
 	}

@@ -177,7 +177,7 @@ func (s *session) ask(ctx context.Context, p seldonclient.Prepared, wanted *chec
 	for attempt := 0; ; attempt++ {
 		a, err = p.Do(ctx)
 		why, pause := s.repeatable(a, err, wanted)
-		if why == "" || attempt >= retries || ctx.Err() != nil {
+		if why == "" || attempt >= retries || ended(ctx) {
 			return a, flakes, err
 		}
 		pause = max(pause, 100*time.Millisecond<<min(attempt, 6))
@@ -230,7 +230,11 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 	a, flakes, err := s.ask(ctx, p, c.Expect.Status, retries)
 	out.Flakes = flakes
 	if err != nil {
-		out.Findings = append(out.Findings, s.transport(err))
+		f := s.transport(err)
+		if ended(ctx) {
+			f = report.Finding{Stage: report.NotReady, Message: "not finished: " + context.Cause(ctx).Error()}
+		}
+		out.Findings = append(out.Findings, f)
 		out.Replay = s.replay(c, c.Request)
 		return
 	}
