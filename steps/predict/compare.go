@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -15,18 +14,16 @@ import (
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
-// maxMovers is how many inputs are shown that the two answer differently.
-const maxMovers = 10
-
 // comparison sums up what two deployments answer to the same.
 type comparison struct {
 	tolerance           match.Tolerance
 	rows, alike         int
 	largest             float64
-	movers              []report.Mover
+	movers              []mover
 	sample              metrics.Regression
 	baseline, candidate metrics.Latencies
 	broken              int
+	unusable            func() string // replays the first call without a usable answer
 	turn                bool
 }
 
@@ -40,17 +37,18 @@ func (r *runner) compare(ctx context.Context, s *session, c *checks.Check, out *
 	base, err := r.baselineSession(ctx, c)
 	if err != nil {
 		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "the baseline is " + err.Error()})
+		out.Replay = replayOf(err)
 		return
 	}
 	cmp := &comparison{tolerance: c.Tolerance}
 	if d := c.Compare.Dataset; d != nil {
 		err := s.batches(ctx, d, func(b batch) bool {
-			q := &checks.Request{Body: batchBody(d, b.rows)}
-			inputs := make([]any, len(b.rows))
-			for i, row := range b.rows {
-				inputs[i] = row
+			request := func(rows [][]any) *checks.Request { return &checks.Request{Body: batchBody(d, rows)} }
+			asked := subject{check: c, whole: request(b.rows), lines: b.lines, part: func(i int) *checks.Request { return request(b.rows[i : i+1]) }}
+			for _, row := range b.rows {
+				asked.inputs = append(asked.inputs, row)
 			}
-			cmp.ask(ctx, s, base, c, q, inputs, out)
+			cmp.ask(ctx, s, base, asked, out)
 			return cmp.broken < maxBroken
 		})
 		if err != nil && ctx.Err() == nil {
@@ -60,11 +58,19 @@ func (r *runner) compare(ctx context.Context, s *session, c *checks.Check, out *
 		for _, other := range r.options.File.Checks {
 			named := len(c.Compare.Checks) == 0 || slices.Contains(c.Compare.Checks, other.Name)
 			if other.Kind() == "request" && other.Method == seldonclient.Predict && named && !expectsFailure(&other.Expect) && ctx.Err() == nil {
-				cmp.ask(ctx, s, base, other, other.Request, []any{other.Name}, out)
+				asked := subject{check: other, whole: other.Request, inputs: []any{other.Name}, part: func(int) *checks.Request { return other.Request }}
+				cmp.ask(ctx, s, base, asked, out)
 			}
 		}
 	}
 	cmp.finish(c, out)
+	switch {
+	case len(out.Findings) == 0:
+	case cmp.unusable != nil:
+		out.Replay = cmp.unusable()
+	case len(cmp.movers) > 0:
+		out.Replay = s.replay(cmp.movers[0].check, cmp.movers[0].part())
+	}
 }
 
 // baselineSession is ready to be asked.
@@ -90,7 +96,7 @@ func (r *runner) baselineSession(ctx context.Context, c *checks.Check) (*session
 }
 
 // ask asks both and compares row by row.
-func (c *comparison) ask(ctx context.Context, candidate, baseline *session, check *checks.Check, q *checks.Request, inputs []any, out *report.Check) {
+func (c *comparison) ask(ctx context.Context, candidate, baseline *session, asked subject, out *report.Check) {
 	c.turn = !c.turn
 	var answers [2]*seldonclient.Answer
 	var messages [2]*seldonclient.Message
@@ -103,9 +109,11 @@ func (c *comparison) ask(ctx context.Context, candidate, baseline *session, chec
 		if i == 1 {
 			s, who = candidate, "the candidate"
 		}
-		a, m, f := s.plain(ctx, check, q, out)
+		a, m, f := s.plain(ctx, asked.check, asked.whole, out)
 		if f != nil {
-			c.broken++
+			if c.broken++; c.broken == 1 {
+				c.unusable = func() string { return s.replay(asked.check, asked.whole) }
+			}
 			f.Message = who + ": " + f.Message
 			if c.broken <= 3 {
 				out.Findings = append(out.Findings, *f)
@@ -119,12 +127,11 @@ func (c *comparison) ask(ctx context.Context, candidate, baseline *session, chec
 	before, after := rowsOrWhole(messages[0]), rowsOrWhole(messages[1])
 	for i := range max(len(before), len(after)) {
 		c.rows++
-		input := inputs[min(i, len(inputs)-1)]
 		if i >= len(before) || i >= len(after) {
-			c.mover(input, at(before, i), at(after, i), math.Inf(1))
+			c.mover(asked, i, at(before, i), at(after, i), math.Inf(1))
 			continue
 		}
-		c.row(input, before[i], after[i])
+		c.row(asked, i, before[i], after[i])
 	}
 }
 
@@ -151,13 +158,13 @@ func rowsOrWhole(m *seldonclient.Message) []any {
 
 // row compares two answers to the same row: rows of scores agree when the same
 // class leads, anything else when it is equal within the tolerance.
-func (c *comparison) row(input, before, after any) {
+func (c *comparison) row(asked subject, i int, before, after any) {
 	alike, by := false, 0.0
 	x, y := scores(before), scores(after)
 	switch {
 	case x != nil && y != nil && len(x) == len(y):
-		for i := range x {
-			by = math.Max(by, math.Abs(x[i]-y[i]))
+		for j := range x {
+			by = math.Max(by, math.Abs(x[j]-y[j]))
 		}
 		lead := slices.Index(x, slices.Max(x))
 		c.sample.Add(x[lead], y[lead])
@@ -176,7 +183,7 @@ func (c *comparison) row(input, before, after any) {
 		c.alike++
 	}
 	if !alike || by > c.tolerance.Absolute {
-		c.mover(input, before, after, by)
+		c.mover(asked, i, before, after, by)
 	}
 }
 
@@ -185,12 +192,13 @@ func (c *comparison) equal(before, after any) bool {
 	return err == nil && p.Compare(after, c.tolerance) == nil
 }
 
-// scores are the numbers of a row; nil when it has anything else.
+// scores are the numbers of a row; nil when it has anything else, or NaN, of which
+// none is the largest.
 func scores(row any) []float64 {
 	var out []float64
 	for _, v := range seldonclient.Flatten(row) {
 		f, ok := value.Float(v)
-		if !ok {
+		if !ok || math.IsNaN(f) {
 			return nil
 		}
 		out = append(out, f)
@@ -198,22 +206,14 @@ func scores(row any) []float64 {
 	return out
 }
 
-// mover keeps the inputs that move most.
-func (c *comparison) mover(input, before, after any, by float64) {
-	m := report.Mover{Input: value.String(input, 200), Baseline: value.String(before, 200), Candidate: value.String(after, 200)}
-	if !math.IsInf(by, 0) && !math.IsNaN(by) {
-		m.By = by
-	}
-	c.movers = append(c.movers, m)
-	slices.SortStableFunc(c.movers, func(a, b report.Mover) int { return cmp.Compare(b.By, a.By) })
-	c.movers = c.movers[:min(len(c.movers), maxMovers)]
-}
-
 // finish writes down the comparison and holds it against the expectations.
 func (c *comparison) finish(check *checks.Check, out *report.Check) {
 	out.Compare = &report.Compare{
-		Rows: c.rows, Difference: c.largest, Movers: c.movers, Points: c.sample.Points,
+		Rows: c.rows, Difference: c.largest, Points: c.sample.Points,
 		Baseline: report.NewLatency(&c.baseline), Candidate: report.NewLatency(&c.candidate),
+	}
+	for _, m := range c.movers {
+		out.Compare.Movers = append(out.Compare.Movers, m.Mover)
 	}
 	out.Latency = out.Compare.Candidate
 	if c.rows == 0 {

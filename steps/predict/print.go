@@ -31,6 +31,9 @@ func printCheck(out io.Writer, c *report.Check) {
 	for _, f := range c.Findings {
 		fmt.Fprintf(out, "     %s: %s\n", f.Stage, printable(f.Message))
 	}
+	for _, row := range c.Examples() {
+		fmt.Fprintf(out, "     %s\n", printable(row))
+	}
 	for _, why := range c.Flakes {
 		fmt.Fprintf(out, "     repeated after: %s\n", printable(why))
 	}

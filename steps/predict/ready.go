@@ -20,6 +20,25 @@ type probe struct {
 	prepared seldonclient.Prepared
 	wanted   *checks.Range // the status that the check expects
 	what     string
+	check    *checks.Check
+	request  *checks.Request
+}
+
+// notReadyError says that a target did not answer in time.
+type notReadyError struct {
+	err    error
+	replay string // of what it was asked with last
+}
+
+func (e *notReadyError) Error() string { return e.err.Error() }
+func (e *notReadyError) Unwrap() error { return e.err }
+
+// replayOf is the replay of what a target, which is not ready, was asked with.
+func replayOf(err error) string {
+	if e, ok := errors.AsType[*notReadyError](err); ok {
+		return e.replay
+	}
+	return ""
 }
 
 // ready waits until the target answers over every protocol that the checks
@@ -34,7 +53,7 @@ func (s *session) ready(ctx context.Context, selected []*checks.Check) (time.Dur
 			if ended(ctx) {
 				err = fmt.Errorf("not run: %w; %w", context.Cause(ctx), err)
 			}
-			return time.Since(start), err
+			return time.Since(start), &notReadyError{err, s.replay(p.check, p.request)}
 		}
 	}
 	return time.Since(start), nil
@@ -52,7 +71,7 @@ func (s *session) probes(selected []*checks.Check) []probe {
 		}
 		if p, err := s.prepare(c, q); err == nil {
 			done[key] = true
-			out = append(out, probe{p, c.Expect.Status, fmt.Sprintf("check %q", c.Name)})
+			out = append(out, probe{p, c.Expect.Status, fmt.Sprintf("check %q", c.Name), c, q})
 		}
 	}
 	for _, c := range selected {
@@ -63,7 +82,9 @@ func (s *session) probes(selected []*checks.Check) []probe {
 			}
 			if p, err := client.Prepare(seldonclient.Call{Method: seldonclient.Ready, Timeout: c.Timeout}); err == nil {
 				done[key] = true
-				out = append(out, probe{p, nil, "readiness of the model"})
+				asked := *c
+				asked.Method = seldonclient.Ready
+				out = append(out, probe{p, nil, "readiness of the model", &asked, nil})
 			}
 		}
 	}

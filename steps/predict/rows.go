@@ -97,10 +97,11 @@ type scorer struct {
 	latencies  metrics.Latencies
 	rows       int
 	mismatches int
-	wrong      []report.WrongRow
+	wrong      []wrongRow
 	findings   []report.Finding
 	flakes     []string
-	broken     int // requests without a usable answer
+	broken     int   // requests without a usable answer
+	unusable   batch // the first of them
 }
 
 func newScorer(c *checks.Check) *scorer {
@@ -118,12 +119,14 @@ func newScorer(c *checks.Check) *scorer {
 }
 
 // fail records a request that has no usable answer. The first few are shown.
-func (s *scorer) fail(f report.Finding, lines []int) {
+func (s *scorer) fail(f report.Finding, b batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken++
+	if s.broken++; s.broken == 1 {
+		s.unusable = b
+	}
 	if len(s.findings) < 3 {
-		f.Message = fmt.Sprintf("rows of line %d to %d: %s", lines[0], lines[len(lines)-1], f.Message)
+		f.Message = fmt.Sprintf("rows of line %d to %d: %s", b.lines[0], b.lines[len(b.lines)-1], f.Message)
 		s.findings = append(s.findings, f)
 	}
 }
@@ -195,7 +198,8 @@ func (s *scorer) score(b batch, i int, row any, names []string) error {
 	if !same {
 		s.mismatches++
 		if len(s.wrong) < maxWrong {
-			s.wrong = append(s.wrong, report.WrongRow{Line: b.lines[i], Input: value.String(b.rows[i], 200), Expected: plainText(label), Got: got})
+			shown := report.WrongRow{Line: b.lines[i], Input: value.String(b.rows[i], 200), Expected: plainText(label), Got: got}
+			s.wrong = append(s.wrong, wrongRow{shown, b.rows[i]})
 		}
 	}
 	return nil
@@ -223,7 +227,7 @@ func (s *session) dataset(ctx context.Context, c *checks.Check, out *report.Chec
 			score.mu.Unlock()
 		}
 		if finding != nil {
-			score.fail(*finding, b.lines)
+			score.fail(*finding, b)
 		}
 		score.mu.Lock()
 		defer score.mu.Unlock()
@@ -235,6 +239,9 @@ func (s *session) dataset(ctx context.Context, c *checks.Check, out *report.Chec
 	}
 	if err != nil && ctx.Err() == nil {
 		out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: fmt.Sprintf("%s: %v", c.Dataset.File.Path, err)})
+	}
+	if rows := score.example(); len(out.Findings) > 0 && rows != nil {
+		out.Replay = s.replay(c, &checks.Request{Body: batchBody(c.Dataset, rows)})
 	}
 }
 

@@ -159,6 +159,8 @@ func (r *runner) target(ctx context.Context, t Target) error {
 			results[i].Findings = []report.Finding{{Stage: report.NotReady, Message: notReady.Error()}}
 			results[i].Settle()
 		}
+		// All of them wait for one call; once is enough.
+		results[0].Replay = replayOf(notReady)
 		r.report.Checks = append(r.report.Checks, results...)
 		return nil
 	}

@@ -1,6 +1,7 @@
 package predict
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -23,7 +24,12 @@ func (s *scorer) finish(out *report.Check) {
 	out.Findings = append(out.Findings, s.findings...)
 	out.Flakes = s.flakes
 	out.Latency = report.NewLatency(&s.latencies)
-	d := &report.Dataset{Rows: s.rows, Wrong: s.wrong}
+	d := &report.Dataset{Rows: s.rows}
+	// Batches that travel side by side are answered in any order.
+	slices.SortStableFunc(s.wrong, func(a, b wrongRow) int { return cmp.Compare(a.Line, b.Line) })
+	for _, w := range s.wrong {
+		d.Wrong = append(d.Wrong, w.WrongRow)
+	}
 	out.Dataset = d
 	var parts []string
 	if s.classes.Total() > 0 {
@@ -62,6 +68,24 @@ func (s *scorer) finish(out *report.Check) {
 		s.hold(name, s.check.Expect.Metrics[name], out)
 	}
 	holdLatencies(s.check, &s.latencies, out)
+}
+
+// wrongRow is a row that was answered wrongly, and what was sent of it.
+type wrongRow struct {
+	report.WrongRow
+	inputs []any
+}
+
+// example are rows that show what is wrong: those of the first request without a
+// usable answer, or the first row that was answered wrongly; nil: none was.
+func (s *scorer) example() [][]any {
+	switch {
+	case s.broken > 0:
+		return s.unusable.rows
+	case len(s.wrong) > 0:
+		return [][]any{s.wrong[0].inputs}
+	}
+	return nil
 }
 
 // finite is f for a report; nil for what JSON has no number for.

@@ -143,6 +143,7 @@ func (c *Check) junitProblem() *junitProblem {
 		}
 		lines = append(lines, string(f.Stage)+": "+f.Message)
 	}
+	lines = append(lines, c.Examples()...)
 	if c.Answer != "" {
 		lines = append(lines, "answer: "+c.Answer)
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -113,6 +114,16 @@ func (c *Check) explain() string {
 		b.WriteString("\n| line | input | expected | got |\n| --- | --- | --- | --- |\n")
 		for _, w := range d.Wrong[:min(len(d.Wrong), 5)] {
 			fmt.Fprintf(&b, "| %d | %s | %s | %s |\n", w.Line, cell(w.Input, 120), cell(w.Expected, 60), cell(w.Got, 60))
+		}
+	}
+	if d := c.Compare; d != nil && len(d.Movers) > 0 {
+		b.WriteString("\n| line | input | baseline | candidate |\n| --- | --- | --- | --- |\n")
+		for _, m := range d.Movers[:min(len(d.Movers), 5)] {
+			line := ""
+			if m.Line > 0 {
+				line = strconv.Itoa(m.Line)
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", line, cell(m.Input, 120), cell(m.Baseline, 60), cell(m.Candidate, 60))
 		}
 	}
 	if c.Answer != "" {

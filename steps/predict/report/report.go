@@ -185,6 +185,7 @@ type Compare struct {
 
 // Mover is an input that the two answer differently.
 type Mover struct {
+	Line      int     `json:"line,omitempty"` // of the dataset
 	Input     string  `json:"input"`
 	Baseline  string  `json:"baseline"`
 	Candidate string  `json:"candidate"`
