@@ -49,7 +49,9 @@ seldon-predict --checks integration/predictions.yaml --endpoint gateway.example.
 			access.register(fs)
 			cluster.register(fs)
 		},
-		Run: func(ctx context.Context, rt *step.Runtime) error { return runChecks(ctx, rt, access, cluster, flags) },
+		Run: func(ctx context.Context, rt *step.Runtime) error {
+			return printableError(runChecks(ctx, rt, access, cluster, flags))
+		},
 	}
 }
 

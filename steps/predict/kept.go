@@ -73,8 +73,8 @@ func (k *keeper) keep(body []byte) (string, error) {
 // isText tells whether a command line can carry a body.
 func isText(body []byte) bool {
 	for _, b := range body {
-		if b == 0 {
-			return false
+		if b < ' ' && b != '\t' && b != '\n' && b != '\r' {
+			return false // it would steer a terminal, or end the text
 		}
 	}
 	return utf8.Valid(body)

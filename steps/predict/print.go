@@ -56,13 +56,34 @@ func printLogs(out io.Writer, logs []report.Log) {
 	}
 }
 
-// printable takes control characters, which would steer a terminal, out of a
-// line that a model may have had a say in.
+// printable takes characters that would steer a terminal, or turn around the order
+// in which it shows text, out of a line that a model may have had a say in.
 func printable(line string) string {
 	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) && r != '\t' {
+		if (unicode.IsControl(r) && r != '\t') || unicode.Is(unicode.Bidi_Control, r) {
 			return '\ufffd'
 		}
 		return r
 	}, line)
+}
+
+// shownError is an error whose lines are printable.
+type shownError struct{ err error }
+
+func (e *shownError) Error() string {
+	lines := strings.Split(e.err.Error(), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e *shownError) Unwrap() error { return e.err }
+
+// printableError is an error that a model may have had a say in, as it is printed.
+func printableError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &shownError{err}
 }

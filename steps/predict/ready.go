@@ -148,7 +148,7 @@ func (s *session) await(ctx context.Context, p probe, start time.Time) error {
 		last = why
 		if time.Since(told) > logEvery {
 			told = time.Now()
-			s.options.Log("waiting for the model, %s so far: %s", time.Since(start).Round(time.Second), why)
+			s.options.Log("waiting for the model, %s so far: %s", time.Since(start).Round(time.Second), printable(why))
 		}
 		select {
 		case <-ctx.Done():

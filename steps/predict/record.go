@@ -53,7 +53,9 @@ read the difference before you commit it.`,
 			access.register(fs)
 			cluster.register(fs)
 		},
-		Run: func(ctx context.Context, rt *step.Runtime) error { return record(ctx, rt, access, cluster, flags) },
+		Run: func(ctx context.Context, rt *step.Runtime) error {
+			return printableError(record(ctx, rt, access, cluster, flags))
+		},
 	}
 }
 
@@ -102,7 +104,7 @@ func record(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster 
 			return fmt.Errorf("%s:%d: check %q: %w", file.Path, c.Line, c.Name, err)
 		}
 		expectations[c.Name] = fields
-		rt.Logf("%s: %s", c.Name, shorten(value.String(fields[0].Value, 200), 200))
+		rt.Logf("%s: %s", printable(c.Name), printable(shorten(value.String(fields[0].Value, 200), 200)))
 	}
 	out, err := checks.Record(data, expectations)
 	if err != nil {
@@ -136,7 +138,7 @@ func (f *recordFlags) write(rt *step.Runtime, data []byte) error {
 		_, err := rt.Stdout.Write(data)
 		return err
 	}
-	if err := os.WriteFile(f.output, data, 0o644); err != nil {
+	if err := replaceFile(f.output, data); err != nil {
 		return step.Infraf("write the checks: %w", err)
 	}
 	return nil

@@ -1,6 +1,8 @@
 package predict_test
 
 import (
+	"errors"
+	"io"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -125,5 +127,55 @@ func TestLint(t *testing.T) {
 	}
 	if o := execute(t, dir, "lint"); o.code != 2 {
 		t.Errorf("without a file: exit code %d", o.code)
+	}
+}
+
+// TestRecordReplacesTheFile as a whole: its mode and a link to it stay, and nothing
+// is left beside it.
+func TestRecordReplacesTheFile(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{})
+	dir := write(t, map[string]string{"p.yaml": head + "checks:\n- {name: one, request: {data: {ndarray: [[1, 2]]}}}\n"})
+	path, link := filepath.Join(dir, "p.yaml"), filepath.Join(dir, "link.yaml")
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("p.yaml", link); err != nil {
+		t.Fatal(err)
+	}
+	before, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer before.Close()
+	if o := execute(t, dir, "record", "--checks", path, "--endpoint", s.URL, "--output", link); o.code != 0 {
+		t.Fatalf("exit code %d: %s", o.code, o.stderr)
+	}
+	old, err := io.ReadAll(before)
+	if err != nil || strings.Contains(string(old), "expect") {
+		t.Errorf("the file was written in place: %s, error %v", old, err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(data), "expect") {
+		t.Errorf("recorded was %s, error %v", data, err)
+	}
+	entries, err := os.ReadDir(dir)
+	info, statErr := os.Stat(path)
+	at, linkErr := os.Readlink(link)
+	if err != nil || statErr != nil || linkErr != nil || len(entries) != 2 || info.Mode().Perm() != 0o640 || at != "p.yaml" {
+		t.Errorf("%v are there, %v, the link leads to %q: %v", entries, info, at, errors.Join(err, statErr, linkErr))
+	}
+}
+
+// TestRecordDoesNotSteerTheTerminal by what a model answers.
+func TestRecordDoesNotSteerTheTerminal(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{"strData":"` + "\u202egnp\"}", `{"status":{"status":"FAILURE","info":"` + "\u202e\\u001b[2J\"}}"} {
+		s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", body)})
+		dir := write(t, map[string]string{"p.yaml": head + "checks:\n- {name: one, request: {data: {ndarray: [[1, 2]]}}}\n"})
+		o := execute(t, dir, "record", "--checks", dir+"/p.yaml", "--endpoint", s.URL, "--output", dir+"/out.yaml")
+		if strings.ContainsAny(o.stdout+o.stderr, "\u202e\x1b") {
+			t.Errorf("printed %q", o.stdout+o.stderr)
+		}
 	}
 }

@@ -257,9 +257,9 @@ func TestTerminalIsNotSteered(t *testing.T) {
 	t.Parallel()
 	cluster, kubeconfig := cluster(t, promoted)
 	cluster.Log("models", "news-main-1", "classifier", "\x1b[2Jgone\x07\nMemoryError")
-	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, modeltest.Text(500, "text/plain", "\x1b]0;title\x07 oops \x9b31m"))})
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, modeltest.Text(500, "text/plain", "\x1b]0;title\x07 oops \x9b31m \u202egnp.exe\u2066"))})
 	o := run(t, one, nil, "--endpoint", s.URL, "--gateway", "none", "--deployment", "news", "--kubeconfig", kubeconfig)
-	if strings.ContainsAny(o.stdout+o.stderr, "\x1b\x07\u009b") || !strings.Contains(o.stdout, "oops") || !strings.Contains(o.stdout, "MemoryError") {
+	if strings.ContainsAny(o.stdout+o.stderr, "\x1b\x07\u009b\u202e\u2066") || !strings.Contains(o.stdout, "oops") || !strings.Contains(o.stdout, "MemoryError") {
 		t.Errorf("printed %q", o.stdout)
 	}
 }

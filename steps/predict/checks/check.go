@@ -2,6 +2,7 @@ package checks
 
 import (
 	"cmp"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -80,7 +81,11 @@ func (r *reader) check(n *yaml.Node, where string, d Defaults) *Check {
 	}
 	if expect != nil {
 		c.HasExpect = true
+		before := len(r.problems)
 		c.Expect = r.expect(expect, join(where, "expect"), c)
+		if c.Dataset == nil && len(r.problems) == before && c.Expect.nothing() {
+			r.problem(expect, join(where, "expect"), "expects nothing; leave it out where any answer is right, or say what is: %s", strings.Join(expectFields(c), ", "))
+		}
 		if c.Expect.Tolerance != nil {
 			c.Tolerance = *c.Expect.Tolerance
 		}

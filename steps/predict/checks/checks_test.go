@@ -114,6 +114,13 @@ func TestProblems(t *testing.T) {
 	}{
 		"empty":                    {"", "p.yaml: is empty"},
 		"no YAML":                  {head + "checks: [", "p.yaml:"},
+		"UTF-16":                   {"\xff\xfea\x00p\x00i\x00", "p.yaml:1:1: is not UTF-8"},
+		"UTF-16 without a mark":    {"a\x00p\x00i\x00", "is not UTF-8"},
+		"Latin-1":                  {head + "# sch\xf6n\n", "p.yaml:3:6: is not UTF-8"},
+		"nothing expected":         {head + "checks:\n" + request + "  expect: {}\n", "p.yaml:6:11: checks[0].expect: expects nothing"},
+		"no outputs expected":      {head + "checks:\n- {name: one, protocol: v2, request: {inputs: []}, expect: {outputs: []}}\n", "expects nothing"},
+		"a tolerance of nothing":   {head + "checks:\n" + request + "  expect: {tolerance: {absolute: 1}}\n", "expects nothing"},
+		"nothing of a comparison":  {head + "checks:\n- {name: one, compare: all, expect: {}}\n", "expects nothing"},
 		"two documents":            {head + "checks: []\n---\na: 1\n", "second document"},
 		"no head":                  {"checks:\n" + request, "write apiVersion: model-delivery.dev/v1"},
 		"another version":          {"apiVersion: v2\nkind: PredictionChecks\nchecks:\n" + request, `p.yaml:1:13: apiVersion: is "v2"`},

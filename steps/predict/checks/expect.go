@@ -67,6 +67,15 @@ func (r *reader) expect(n *yaml.Node, where string, c *Check) Expect {
 	return e
 }
 
+// nothing tells whether any answer at all is what is expected. A tolerance alone
+// tolerates nothing.
+func (e *Expect) nothing() bool {
+	answer := e.Status == nil && e.Payload == nil && e.Outputs == nil && e.Names == nil && e.Shape == nil && !e.Finite && e.Range == nil && e.RowSum == nil &&
+		e.Class == nil && e.Matches == nil && e.Schema == nil && e.Meta == nil && e.Version == "" && e.Latency == 0
+	measured := e.Metrics == nil && e.Latencies == nil && e.Errors == nil && e.Rate == nil && e.Agreement == nil && e.Difference == nil && e.Slowdown == nil
+	return answer && measured
+}
+
 func (r *reader) expectLoad(e *Expect, key string, v *yaml.Node, at string) {
 	switch key {
 	case "errors":

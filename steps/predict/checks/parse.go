@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -151,6 +152,11 @@ var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
 
 // document reads the one document that data has to be.
 func (r *reader) document(data []byte) *yaml.Node {
+	if at := notUTF8(data); at >= 0 {
+		line := bytes.Count(data[:at], []byte("\n")) + 1
+		r.problem(&yaml.Node{Line: line, Column: at - bytes.LastIndexByte(data[:at], '\n')}, "", "is not UTF-8; save it as that (UTF-16 and others are not read)")
+		return nil
+	}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	var doc, second yaml.Node
 	err := decoder.Decode(&doc)
@@ -176,6 +182,19 @@ func (r *reader) document(data []byte) *yaml.Node {
 	}
 	r.problem(at, "", "not YAML: %s", text)
 	return nil
+}
+
+// notUTF8 is where data is no text in UTF-8; -1: it is. A NUL is in none, but in
+// every other byte of UTF-16.
+func notUTF8(data []byte) int {
+	for at := 0; at < len(data); {
+		c, size := utf8.DecodeRune(data[at:])
+		if c == 0 || (c == utf8.RuneError && size == 1) {
+			return at
+		}
+		at += size
+	}
+	return -1
 }
 
 func (r *reader) defaults(n *yaml.Node) Defaults {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -169,7 +170,7 @@ func escape(text string) string {
 		case strings.ContainsRune("\\`*_{}[]()!|~$", r):
 			b.WriteRune('\\')
 			b.WriteRune(r)
-		case r < ' ' || r == 0x7f:
+		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
 			b.WriteByte(' ')
 		default:
 			b.WriteRune(r)
