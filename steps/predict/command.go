@@ -73,7 +73,7 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 		return step.Invalid(err)
 	}
 	rt.Results.Set("digest", file.Digest)
-	o := Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: flags.retries, Concurrency: flags.concurrency, Secrets: rt.Redact.String, Log: rt.Logf, Reports: reports}
+	o := Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: flags.retries, Concurrency: flags.concurrency, Secrets: secrets(rt), Log: rt.Logf, Reports: reports}
 	if flags.only != "" {
 		if o.Only, err = regexp.Compile(flags.only); err != nil {
 			return step.Invalidf("--only: %w", err)
@@ -116,6 +116,12 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 		failed = fmt.Errorf("%w; the run was ended: %w", failed, context.Cause(ctx))
 	}
 	return failed
+}
+
+// secrets takes secrets out of a text, and what is left of one where [shorten] or
+// [value.String] cut it.
+func secrets(rt *step.Runtime) func(string) string {
+	return func(text string) string { return rt.Redact.Cut(text, "…") }
 }
 
 // manyChecks lets a process with a long file of checks look for garbage less

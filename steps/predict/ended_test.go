@@ -43,6 +43,16 @@ func TestTimeoutWhileTheModelIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestTimeoutWhileTheClusterIsWaitedFor is told and reported as well.
+func TestTimeoutWhileTheClusterIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	_, kubeconfig := cluster(t, older)
+	o := run(t, oneAndMore, nil, "--deployment", "news", "--kubeconfig", kubeconfig, "--image", "classifier="+promoted, "--timeout", "1s", "--ready-timeout", "1m")
+	if o.code != 1 && o.code != 3 || !strings.Contains(o.stderr, "--timeout of 1s is over") || o.results["outcome"] != "not-ready" || o.results["failed"] != "3" || len(o.report.Checks) != 3 {
+		t.Errorf("exit code %d, results %v: %s", o.code, o.results, o.stderr)
+	}
+}
+
 // TestTimeoutDuringTheChecks: those that were not run are told from those that were.
 func TestTimeoutDuringTheChecks(t *testing.T) {
 	t.Parallel()

@@ -127,8 +127,12 @@ func (f *accessFlags) options(redact func(string)) (seldonclient.Options, error)
 func redactValues(redact func(string), values []string) {
 	for _, v := range values {
 		redact(v)
-		if _, secret, ok := strings.Cut(v, " "); ok {
+		if scheme, secret, ok := strings.Cut(v, " "); ok {
 			redact(secret)
+			if both, err := base64.StdEncoding.DecodeString(strings.TrimSpace(secret)); err == nil && strings.EqualFold(scheme, "basic") {
+				_, password, _ := strings.Cut(string(both), ":")
+				redact(password)
+			}
 		}
 	}
 }

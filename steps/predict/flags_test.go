@@ -101,6 +101,23 @@ func TestEchoedCredentialsAreNotShown(t *testing.T) {
 	}
 }
 
+// TestCutCredentialsAreNotShown: a long answer is shortened in the middle of one.
+func TestCutCredentialsAreNotShown(t *testing.T) {
+	t.Parallel()
+	const token = "0123456789abcdefghijklmnopqrstuvwxyz"
+	for _, status := range []int{400, 503} {
+		for _, before := range []int{170, 185, 270, 285, 295, 1980} {
+			s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(status, "text/plain", strings.Repeat("-", before)+" "+strings.ToUpper(token)+" "+strings.Repeat("+", 1000))})
+			dir := write(t, map[string]string{"token": strings.ToUpper(token)})
+			o := run(t, one, nil, "--endpoint", s.URL, "--bearer-token-file", dir+"/token", "--ready-timeout", "100ms", "--retries", "0")
+			c := o.check(t, "one")
+			if all := strings.ToLower(o.stdout + o.stderr + c.Answer + c.Findings[0].Message); o.code == 0 || strings.Contains(all, token[:4]) {
+				t.Errorf("status %d, cut after %d bytes: %s", status, before, all)
+			}
+		}
+	}
+}
+
 // TestEscapedCredentialsAreNotShown: what a server echoes may be escaped as JSON is.
 func TestEscapedCredentialsAreNotShown(t *testing.T) {
 	t.Parallel()

@@ -162,7 +162,9 @@ func shapeFits(want, got []int) bool {
 // shapeAndRange looks at shape, finiteness, range, sums, classes and texts.
 func (j *judgement) shapeAndRange(m *seldonclient.Message) {
 	e := &j.check.Expect
-	if e.Shape != nil {
+	if e.Shape != nil && m.Kind == "outputs" && len(m.Outputs) != 1 {
+		j.schema("the answer has %d outputs; expect the shape of each under outputs", len(m.Outputs))
+	} else if e.Shape != nil {
 		shape, err := seldonclient.ShapeOf(m.Value)
 		if err != nil {
 			j.schema("the answer has no shape: %v", err)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/model-delivery/model-delivery/steps/predict/report"
@@ -72,10 +74,13 @@ func (k *keeper) keep(body []byte) (string, error) {
 
 // isText tells whether a command line can carry a body.
 func isText(body []byte) bool {
-	for _, b := range body {
-		if b < ' ' && b != '\t' && b != '\n' && b != '\r' {
+	if !utf8.Valid(body) {
+		return false
+	}
+	for _, r := range string(body) {
+		if (unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r)) || unicode.Is(unicode.Bidi_Control, r) {
 			return false // it would steer a terminal, or end the text
 		}
 	}
-	return utf8.Valid(body)
+	return true
 }

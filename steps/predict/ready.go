@@ -171,11 +171,11 @@ func (s *session) notReady(p probe, a *seldonclient.Answer, err error) string {
 	if p.wanted != nil && p.wanted.Holds(float64(a.Status)) {
 		return ""
 	}
-	body := strings.ToLower(string(a.Body[:min(len(a.Body), 500)]))
+	body := string(a.Body[:min(len(a.Body), 500)])
 	switch {
 	case passing(a.Status), a.Status == http.StatusNotFound:
 		return fmt.Sprintf("HTTP status %d: %s", a.Status, shorten(body, 200))
-	case a.Status == http.StatusBadRequest && strings.Contains(body, "not ready"):
+	case a.Status == http.StatusBadRequest && strings.Contains(strings.ToLower(body), "not ready"):
 		return "the model is not ready: " + shorten(body, 200)
 	}
 	return ""

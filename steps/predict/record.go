@@ -87,7 +87,7 @@ func record(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster 
 	if len(d.targets) != 1 {
 		return step.Invalidf("the deployment has %d predictors; say with --predictor whose answers are recorded", len(d.targets))
 	}
-	s := newSession(Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: 2, Concurrency: 1, Secrets: rt.Redact.String, Log: rt.Logf}, d.targets[0])
+	s := newSession(Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: 2, Concurrency: 1, Secrets: secrets(rt), Log: rt.Logf}, d.targets[0])
 	defer s.close()
 	for _, c := range selected {
 		if err := s.prepares(c); err != nil {

@@ -36,6 +36,7 @@ func TestTensorFlowColumns(t *testing.T) {
 		"another class":          {named, "{class: [0]}", report.Value, "is class 1, expected 0"},
 		"one by name, alone":     {named, "{outputs: [[0.25, 0.75]]}", report.Passed, ""},
 		"class of two":           {two, "{class: [1]}", report.Schema, `the answer has 2 outputs, ["label" "scores"]`},
+		"shape of two":           {two, "{shape: [1, 2]}", report.Schema, "the answer has 2 outputs; expect the shape of each"},
 		"numbers of two":         {`{"outputs":{"a":[1],"b":[[7]]}}`, "{range: {max: 5}}", report.Value, "value 1 is 7"},
 		"not an array":           {`{"outputs":7}`, "{outputs: [7]}", report.Schema, "an array of 1"},
 		"bytes alone":            {`{"outputs":{"b64":"aGk="}}`, "{outputs: {b64: aGk=}}", report.Passed, ""},
@@ -51,6 +52,19 @@ func TestTensorFlowColumns(t *testing.T) {
 				t.Errorf("outcome %s, want %s with %q: %s%s", c.Outcome, tc.stage, tc.says, o.stdout, o.stderr)
 			}
 		})
+	}
+}
+
+// TestTensorFlowDataset is judged by the output that the check names.
+func TestTensorFlowDataset(t *testing.T) {
+	t.Parallel()
+	s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", `{"outputs":{"scores":[[0.25,0.75]],"other":[1]}}`)})
+	for output, want := range map[string]report.Stage{", output: scores": report.Passed, ", output: none": report.Schema, "": report.Schema} {
+		o := run(t, "defaults: {protocol: tensorflow, model: model}\nchecks:\n- {name: set, dataset: {file: set.csv, inputs: [a], label: class"+output+"}, expect: {accuracy: {min: 1}}}\n",
+			map[string]string{"set.csv": "a,class\n1,1\n2,1\n"}, "--endpoint", s.URL)
+		if c := o.check(t, "set"); c.Outcome != want {
+			t.Errorf("%s: outcome %s: %s", output, c.Outcome, o.stdout)
+		}
 	}
 }
 

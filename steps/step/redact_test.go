@@ -70,6 +70,27 @@ func TestEscapedSecrets(t *testing.T) {
 	}
 }
 
+// TestCutSecrets: where a text was shortened, no part of a secret is left.
+func TestCutSecrets(t *testing.T) {
+	t.Parallel()
+	var r step.Redactor
+	r.Add("a-very-secret-value")
+	for in, want := range map[string]string{
+		"not known: a-very-sec…":                "not known: [redacted]…",
+		"a a-very-secret-value b a-very…":       "a [redacted] b [redacted]…",
+		"[1, a-very … (90 bytes) … cret-value]": "[1, [redacted] … (90 bytes) … [redacted]]",
+		"nothing of it…":                        "nothing of it…",
+		"a-v…":                                  "a-v…",
+		"a-very-secret-value":                   "[redacted]",
+		"…":                                     "…",
+		"":                                      "",
+	} {
+		if got := r.Cut(in, "…"); got != want {
+			t.Errorf("of %q is left %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestRedactingWriterAcrossWrites(t *testing.T) {
 	t.Parallel()
 	const secret = "0123456789abcdef"
