@@ -82,6 +82,10 @@ func resolve(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster
 	default:
 		d.targets = []Target{{Options: o, GRPCEndpoint: access.grpcEndpoint}}
 	}
+	if cluster.baseline == "" && cluster.baselineBearer != "" {
+		d.close()
+		return nil, step.Invalidf("--baseline-bearer-token-file needs --baseline")
+	}
 	if cluster.baseline != "" {
 		if err := d.addBaseline(ctx, rt, o, access, cluster, timeout); err != nil {
 			d.close()

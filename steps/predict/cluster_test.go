@@ -156,6 +156,8 @@ func TestClusterFlagsThatAreWrong(t *testing.T) {
 		"model that is not served": {[]string{"--deployment", "news", "--kubeconfig", kubeconfig, "--forward", "never", "--model-uri", "classifier=s3://models/2"}, 1, "s3://models/2"},
 		"baseline predictor":       {[]string{"--endpoint", "http://127.0.0.1:1", "--baseline", "predictor:main"}, 2, "needs --deployment and a kubeconfig"},
 		"only baseline is left":    {[]string{"--deployment", "news", "--kubeconfig", kubeconfig, "--forward", "never", "--baseline", "predictor:main"}, 2, "leaves nothing to compare"},
+		"token of no baseline":     {[]string{"--endpoint", "http://127.0.0.1:1", "--baseline-bearer-token-file", kubeconfig}, 2, "needs --baseline"},
+		"no token of the baseline": {[]string{"--endpoint", "http://127.0.0.1:1", "--baseline", "http://127.0.0.1:2", "--baseline-bearer-token-file", kubeconfig + "x"}, 2, "--baseline-bearer-token-file"},
 		"baseline by name":         {[]string{"--endpoint", "http://127.0.0.1:1", "--baseline", "models/news"}, 2, "through a gateway only"},
 	}
 	for name, tc := range tests {

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"io"
 	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -28,7 +27,7 @@ const maxHeld = 64 << 10
 type Redactor struct {
 	mu      sync.RWMutex
 	needles []string
-	spelled map[string]*regexp.Regexp // what finds a secret that is escaped
+	spelled map[string]*spelling
 	longest int
 }
 
@@ -60,7 +59,7 @@ func (r *Redactor) add(secret string) {
 	}
 	if found := spellings(secret); found != nil && r.spelled[secret] == nil {
 		if r.spelled == nil {
-			r.spelled = map[string]*regexp.Regexp{}
+			r.spelled = map[string]*spelling{}
 		}
 		r.spelled[secret] = found
 		r.longest = max(r.longest, longestSpelling*len(secret))
@@ -96,8 +95,8 @@ func (r *Redactor) String(text string) string {
 	for _, needle := range r.needles {
 		text = strings.ReplaceAll(text, needle, Redacted)
 	}
-	for _, found := range r.spelled {
-		text = found.ReplaceAllLiteralString(text, Redacted)
+	for _, s := range r.spelled {
+		text = s.replace(text)
 	}
 	return text
 }

@@ -15,10 +15,24 @@ const maxSpelled = 4 << 10
 // number of HTML with zeros before it.
 const longestSpelling = 12
 
-// spellings is an expression that finds a secret whose characters are escaped, any
-// of them in any way: as JSON does it (also twice, as JSON in a text of JSON), as
-// HTML does it, or as a URL does it. Nil: none of its characters ever is.
-func spellings(secret string) *regexp.Regexp {
+// spelling finds a secret whose characters are escaped, any of them in any way: as
+// JSON does it (also twice, as JSON in a text of JSON), as HTML does it, or as a
+// URL does it.
+type spelling struct {
+	found *regexp.Regexp
+	// plain is the longest part that is never escaped: where it is not, nothing is.
+	plain string
+}
+
+func (s *spelling) replace(text string) string {
+	if !strings.Contains(text, s.plain) {
+		return text
+	}
+	return s.found.ReplaceAllLiteralString(text, Redacted)
+}
+
+// spellings finds a secret that is escaped; nil: none of its characters ever is.
+func spellings(secret string) *spelling {
 	if len(secret) > maxSpelled || !utf8.ValidString(secret) || strings.IndexFunc(secret, escapable) < 0 {
 		return nil
 	}
@@ -30,7 +44,13 @@ func spellings(secret string) *regexp.Regexp {
 	if err != nil {
 		return nil // a secret is then found as it is
 	}
-	return found
+	s := &spelling{found: found}
+	for _, part := range strings.FieldsFunc(secret, escapable) {
+		if len(part) > len(s.plain) {
+			s.plain = part
+		}
+	}
+	return s
 }
 
 // escapable tells whether any of the usual ways escapes a character.
