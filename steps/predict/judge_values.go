@@ -182,7 +182,11 @@ func (j *judgement) shapeAndRange(m *seldonclient.Message) {
 		j.classes(m, *e.Class)
 	}
 	if e.Matches != nil {
-		for i, v := range payloadValues(m) {
+		values := payloadValues(m)
+		if len(values) == 0 {
+			j.nothing("matches")
+		}
+		for i, v := range values {
 			if d := e.Matches.Compare(v, j.check.Tolerance); d != nil {
 				j.add(report.Finding{Stage: report.Value, Message: fmt.Sprintf("expected %s, got %s (value %d)", d.Expected, d.Got, i), Expected: d.Expected, Got: d.Got})
 				return
@@ -203,36 +207,46 @@ func payloadValues(m *seldonclient.Message) []any {
 	return out
 }
 
+// numbers holds every value against what is expected of numbers.
 func (j *judgement) numbers(m *seldonclient.Message, e *checks.Expect) {
 	values := payloadValues(m)
-	for _, rule := range []struct {
-		what  string
-		holds func(float64) bool
-	}{
-		{"a finite number", func(f float64) bool { return !e.Finite || !(math.IsNaN(f) || math.IsInf(f, 0)) }},
-		{"in range", func(f float64) bool { return e.Range.Holds(f) }},
-	} {
-		what := rule.what
-		count, first := 0, -1
-		for i, v := range values {
-			f, ok := value.Float(v)
-			if !ok || !rule.holds(f) {
-				if count++; first < 0 {
-					first = i
-				}
+	if e.Finite {
+		j.each(values, "finite", "a finite number", func(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) })
+	}
+	if e.Range != nil {
+		j.each(values, "range", rangeText(e.Range), e.Range.Holds)
+	}
+}
+
+// each adds a finding unless there are values and all are numbers that a rule
+// holds of.
+func (j *judgement) each(values []any, field, wanted string, holds func(float64) bool) {
+	if len(values) == 0 {
+		j.nothing(field)
+		return
+	}
+	count, first := 0, -1
+	for i, v := range values {
+		if f, ok := value.Float(v); !ok || !holds(f) {
+			if count++; first < 0 {
+				first = i
 			}
 		}
-		if count == 0 {
-			continue
-		}
-		if what == "in range" {
-			what = rangeText(e.Range)
-		}
-		j.add(report.Finding{
-			Stage: report.Value, Message: fmt.Sprintf("value %d is %s, expected %s; %d of %d differ", first, value.String(values[first], 60), what, count, len(values)),
-			Expected: what, Got: value.String(values[first], 60), Count: count, Total: len(values),
-		})
 	}
+	if count == 0 {
+		return
+	}
+	got := value.String(values[first], 60)
+	j.add(report.Finding{
+		Stage: report.Value, Message: fmt.Sprintf("value %d is %s, expected %s; %d of %d differ", first, got, wanted, count, len(values)),
+		Expected: wanted, Got: got, Count: count, Total: len(values),
+	})
+}
+
+// nothing says that an answer has no values: what is expected of every one
+// would hold, but tells nothing.
+func (j *judgement) nothing(field string) {
+	j.schema("the answer is empty, so there is nothing that %s could hold of", field)
 }
 
 // sumSlack is how far rounding may bring a sum of probabilities from 1 when no
@@ -245,13 +259,21 @@ func (j *judgement) rowSums(m *seldonclient.Message, want float64) {
 		j.schema("%v", err)
 		return
 	}
-	if len(rows) > 0 && !isArray(rows[0]) {
+	if len(rows) == 0 {
+		j.nothing("rowSum")
+		return
+	}
+	if !isArray(rows[0]) {
 		rows = []any{rows}
 	}
 	slack := max(j.check.Tolerance.Absolute, j.check.Tolerance.Relative*math.Abs(want), sumSlack)
 	for i, row := range rows {
-		sum := 0.0
-		for _, v := range seldonclient.Flatten(row) {
+		sum, values := 0.0, seldonclient.Flatten(row)
+		if len(values) == 0 {
+			j.schema("row %d is empty, so there is nothing to sum", i)
+			return
+		}
+		for _, v := range values {
 			f, ok := value.Float(v)
 			if !ok {
 				f = math.NaN()
