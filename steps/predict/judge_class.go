@@ -18,7 +18,6 @@ func (j *judgement) classes(m *seldonclient.Message, want match.Pattern) {
 		j.schema("%v", err)
 		return
 	}
-	names := classNames(j.check.Classes, m, rows)
 	wanted, isList := want.Value().([]any)
 	if !isList {
 		wanted = []any{want.Value()}
@@ -27,23 +26,19 @@ func (j *judgement) classes(m *seldonclient.Message, want match.Pattern) {
 			rows = []any{rows}
 		}
 	}
-	if names == nil && len(rows) > 0 {
-		if list, ok := rows[0].([]any); ok && len(list) == len(m.Names) {
-			names = m.Names
-		}
-	}
+	names := labelsOf(j.check.Classes, m, rows)
 	if len(rows) != len(wanted) {
 		j.schema("the answer has %d rows, %d classes are expected", len(rows), len(wanted))
 		return
 	}
 	wrong, first := 0, report.Finding{}
 	for i, row := range rows {
-		got, err := classOf(row, names)
+		got, err := names.of(row)
 		if err != nil {
 			j.schema("row %d: %v", i, err)
 			return
 		}
-		expected, err := labelOf(wanted[i], names)
+		expected, err := names.label(wanted[i])
 		if err != nil {
 			j.schema("expected class %d: %v", i, err)
 			return

@@ -39,13 +39,39 @@ func rowsOf(m *seldonclient.Message, output string) ([]any, error) {
 	return list, nil
 }
 
-// classOf is the class that a row of an answer stands for: a label or an index
-// as it is, the largest of several scores by its place. names are the classes.
-func classOf(row any, names []string) (string, error) {
+// labels are what classes are called.
+type labels struct {
+	names   []string // by index; nil: they are not known
+	columns []string // by the column of an answer that has their score
+}
+
+// labelsOf are the names that the checks give, else those that the answer has
+// for its columns. An answer that has the given names in another order says by
+// them which column is which class.
+func labelsOf(given []string, m *seldonclient.Message, rows []any) labels {
+	l := labels{names: given, columns: given}
+	if len(rows) == 0 {
+		return l
+	}
+	if list, ok := rows[0].([]any); !ok || len(list) < 2 || len(list) != len(m.Names) {
+		return l
+	}
+	if len(given) == 0 {
+		return labels{names: m.Names, columns: m.Names}
+	}
+	if slices.Equal(sorted(given), sorted(m.Names)) {
+		l.columns = m.Names
+	}
+	return l
+}
+
+// of is the class that a row of an answer stands for: a label or an index as it
+// is, the largest of several scores by its place.
+func (l labels) of(row any) (string, error) {
 	for {
 		list, ok := row.([]any)
 		if !ok {
-			return labelOf(row, names)
+			return l.label(row)
 		}
 		if len(list) == 1 {
 			row = list[0]
@@ -61,21 +87,24 @@ func classOf(row any, names []string) (string, error) {
 				best, at = f, i
 			}
 		}
-		if at < 0 {
+		switch {
+		case at < 0:
 			return "", fmt.Errorf("a row is empty")
+		case at < len(l.columns):
+			return l.columns[at], nil
 		}
-		return labelOf(float64(at), names)
+		return l.label(float64(at))
 	}
 }
 
-// labelOf is the name of a class: a whole number, also one written as text, is
+// label is the name of a class: a whole number, also one written as text, is
 // an index where names are known, and else its own name.
-func labelOf(v any, names []string) (string, error) {
+func (l labels) label(v any) (string, error) {
 	switch x := v.(type) {
 	case string:
-		return named(x, names), nil
+		return named(x, l.names), nil
 	case []byte:
-		return named(string(x), names), nil
+		return named(string(x), l.names), nil
 	case bool:
 		return strconv.FormatBool(x), nil
 	case nil:
@@ -85,10 +114,14 @@ func labelOf(v any, names []string) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("%s is no class", value.String(v, 100))
 	}
-	if f == math.Trunc(f) && f >= 0 && int(f) < len(names) {
-		return names[int(f)], nil
+	if f == math.Trunc(f) && f >= 0 && f < float64(len(l.names)) {
+		return l.names[int(f)], nil
 	}
-	return value.String(v, 60), nil
+	text := value.String(v, 60)
+	if len(l.names) > 0 && !slices.Contains(l.names, text) {
+		return "", fmt.Errorf("%s is no class: there are %d, from 0 to %d", text, len(l.names), len(l.names)-1)
+	}
+	return text, nil
 }
 
 // named is a class given as text.
@@ -97,18 +130,4 @@ func named(text string, names []string) string {
 		return names[i]
 	}
 	return text
-}
-
-// classNames are the names of the classes: those that the checks give, else
-// those that the answer carries for its columns.
-func classNames(given []string, m *seldonclient.Message, rows []any) []string {
-	if len(given) > 0 {
-		return given
-	}
-	if len(rows) > 0 {
-		if list, ok := rows[0].([]any); ok && len(list) == len(m.Names) && len(list) > 1 {
-			return m.Names
-		}
-	}
-	return nil
 }

@@ -143,7 +143,7 @@ func (s *scorer) add(b batch, m *seldonclient.Message) *report.Finding {
 	if err != nil {
 		return &report.Finding{Stage: report.Schema, Message: err.Error()}
 	}
-	names := classNames(s.check.Classes, m, rows)
+	names := labelsOf(s.check.Classes, m, rows)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, row := range rows {
@@ -158,7 +158,7 @@ func (s *scorer) add(b batch, m *seldonclient.Message) *report.Finding {
 	return nil
 }
 
-func (s *scorer) score(b batch, i int, row any, names []string) error {
+func (s *scorer) score(b batch, i int, row any, names labels) error {
 	label := b.labels[i]
 	same := false
 	got := ""
@@ -181,11 +181,11 @@ func (s *scorer) score(b batch, i int, row any, names []string) error {
 		got = value.String(row, 60)
 	}
 	if s.classify || !s.regress {
-		expected, err := labelOf(label, names)
+		expected, err := names.label(label)
 		if err != nil {
 			return err
 		}
-		predicted, err := classOf(row, names)
+		predicted, err := names.of(row)
 		if err != nil {
 			return err
 		}
