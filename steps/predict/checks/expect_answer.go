@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -51,8 +50,7 @@ func (r *reader) expectAnswer(e *Expect, key string, v *yaml.Node, at string, c 
 		f := r.number(v, at)
 		e.RowSum = &f
 	case "class":
-		e.Class = r.pattern(v, at)
-		r.classNames(v, at, e.Class.Value(), c)
+		e.Class = r.classes(v, at, c)
 	case "matches":
 		e.Matches = r.compiled(v, at, map[string]any{"$matches": r.text(v, at)})
 	case "schema":
@@ -75,21 +73,6 @@ func (r *reader) expectAnswer(e *Expect, key string, v *yaml.Node, at string, c 
 		e.Version = r.text(v, at)
 	case "latency":
 		e.Latency = r.maxDuration(v, at)
-	}
-}
-
-// classNames notices a class that the list of classes does not have.
-func (r *reader) classNames(n *yaml.Node, where string, v any, c *Check) {
-	if len(c.Classes) == 0 {
-		return
-	}
-	for _, item := range seldonclient.Flatten(v) {
-		if name, ok := item.(string); ok && !slices.Contains(c.Classes, name) {
-			r.problem(n, where, "there is no class %q%s", name, suggestion(name, c.Classes))
-		}
-		if f, ok := item.(float64); ok && (f < 0 || int(f) >= len(c.Classes)) {
-			r.problem(n, where, "there is no class %v; there are %d", f, len(c.Classes))
-		}
 	}
 }
 
