@@ -3,7 +3,6 @@ package predict
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
@@ -11,7 +10,6 @@ import (
 	"github.com/model-delivery/model-delivery/steps/predict/metrics"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
-	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 // comparison sums up what two deployments answer to the same.
@@ -19,6 +17,8 @@ type comparison struct {
 	tolerance           match.Tolerance
 	rows, alike         int
 	largest             float64
+	notFinite           int // rows with NaN or an infinity on either side
+	otherNames          bool
 	movers              []mover
 	sample              metrics.Regression
 	baseline, candidate metrics.Latencies
@@ -124,92 +124,13 @@ func (c *comparison) ask(ctx context.Context, candidate, baseline *session, aske
 	}
 	c.baseline.Add(answers[0].Latency)
 	c.candidate.Add(answers[1].Latency)
-	before, after := rowsOrWhole(messages[0]), rowsOrWhole(messages[1])
-	for i := range max(len(before), len(after)) {
-		c.rows++
-		if i >= len(before) || i >= len(after) {
-			c.mover(asked, i, at(before, i), at(after, i), math.Inf(1))
-			continue
-		}
-		c.row(asked, i, before[i], after[i])
-	}
-}
-
-func at(rows []any, i int) any {
-	if i < len(rows) {
-		return rows[i]
-	}
-	return nil
-}
-
-func rowsOrWhole(m *seldonclient.Message) []any {
-	if rows, err := rowsOf(m, ""); err == nil {
-		return rows
-	}
-	if m.Kind == "outputs" {
-		var all []any
-		for _, t := range m.Outputs {
-			all = append(all, t.Value)
-		}
-		return all
-	}
-	return []any{m.Value}
-}
-
-// row compares two answers to the same row: rows of scores agree when the same
-// class leads, anything else when it is equal within the tolerance.
-func (c *comparison) row(asked subject, i int, before, after any) {
-	alike, by := false, 0.0
-	x, y := scores(before), scores(after)
-	switch {
-	case x != nil && y != nil && len(x) == len(y):
-		for j := range x {
-			by = math.Max(by, math.Abs(x[j]-y[j]))
-		}
-		lead := slices.Index(x, slices.Max(x))
-		c.sample.Add(x[lead], y[lead])
-		if len(x) > 1 {
-			alike = lead == slices.Index(y, slices.Max(y))
-		} else {
-			alike = c.equal(before, after)
-		}
-	default:
-		alike = c.equal(before, after)
-	}
-	if !math.IsNaN(by) {
-		c.largest = math.Max(c.largest, by)
-	}
-	if alike {
-		c.alike++
-	}
-	if !alike || by > c.tolerance.Absolute {
-		c.mover(asked, i, before, after, by)
-	}
-}
-
-func (c *comparison) equal(before, after any) bool {
-	p, err := match.Compile(map[string]any{"$literal": before})
-	return err == nil && p.Compare(after, c.tolerance) == nil
-}
-
-// scores are the numbers of a row; nil when it has anything else, or NaN, of which
-// none is the largest.
-func scores(row any) []float64 {
-	var out []float64
-	for _, v := range seldonclient.Flatten(row) {
-		f, ok := value.Float(v)
-		if !ok || math.IsNaN(f) {
-			return nil
-		}
-		out = append(out, f)
-	}
-	return out
+	c.answers(asked, messages[0], messages[1], out)
 }
 
 // finish writes down the comparison and holds it against the expectations.
 func (c *comparison) finish(check *checks.Check, out *report.Check) {
 	out.Compare = &report.Compare{
-		Rows: c.rows, Difference: c.largest, Points: c.sample.Points,
+		Rows: c.rows, Difference: finite(c.largest), NotFinite: c.notFinite, Points: c.sample.Points,
 		Baseline: report.NewLatency(&c.baseline), Candidate: report.NewLatency(&c.candidate),
 	}
 	for _, m := range c.movers {
@@ -229,6 +150,9 @@ func (c *comparison) finish(check *checks.Check, out *report.Check) {
 	}
 	out.Compare.Agreement, out.Compare.Slowdown = agreement, slowdown
 	out.Summary = fmt.Sprintf("%.4g %% of %d answers agree, largest difference %.4g, median latency %.3g times the baseline's", agreement*100, c.rows, c.largest, slowdown)
+	if c.notFinite > 0 {
+		out.Summary += fmt.Sprintf(", %d with NaN or infinity", c.notFinite)
+	}
 	for _, rule := range []struct {
 		name  string
 		stage report.Stage

@@ -86,6 +86,23 @@ func TestRegression(t *testing.T) {
 	}
 }
 
+// TestRegressionWithoutNumbers: what JSON has no number for is counted, in a
+// report that is whole.
+func TestRegressionWithoutNumbers(t *testing.T) {
+	t.Parallel()
+	for _, answer := range []string{"NaN", "Infinity", "-Infinity", "1e400"} {
+		for _, metric := range []string{"mae: {max: 0.1}", "rmse: {max: 0.1}", "r2: {min: -1}", "mismatches: {max: 0}, mae: {max: 1}"} {
+			s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", `{"data":{"ndarray":[`+answer+`]}}`)})
+			o := run(t, "checks:\n- {name: set, dataset: {file: set.csv, inputs: [a, b], label: sum}, expect: {"+metric+"}}\n",
+				map[string]string{"set.csv": "a,b,sum\n1,2,3\n2,2,3\n"}, "--endpoint", s.URL)
+			c := o.check(t, "set")
+			if o.code != 1 || c.Outcome != report.Value || c.Dataset.NotFinite != 2 || len(c.Dataset.Points) != 0 || !strings.Contains(c.Summary, "2 with NaN or infinity") {
+				t.Errorf("%s, %s: exit code %d, outcome %s, %+v: %s%s", answer, metric, o.code, c.Outcome, c.Dataset, o.stdout, o.stderr)
+			}
+		}
+	}
+}
+
 // TestContract makes requests from a contract file and holds the answers
 // against its targets, in the same way each time.
 func TestContract(t *testing.T) {

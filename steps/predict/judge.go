@@ -2,7 +2,6 @@ package predict
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -117,8 +116,10 @@ func (j *judgement) content() {
 	for _, o := range e.Outputs {
 		j.output(m, o)
 	}
-	if e.Names != nil && !slices.Equal(sorted(e.Names), sorted(m.Names)) {
-		j.schema("names are %q, expected %q", m.Names, e.Names)
+	if e.Names != nil {
+		if _, same := order(m.Names, e.Names); !same {
+			j.schema("names are %q, expected %q", m.Names, e.Names)
+		}
 	}
 	if e.Version != "" && m.Version != e.Version {
 		j.add(report.Finding{Stage: report.Value, Message: "another version of the model answers", Where: "model_version", Expected: e.Version, Got: m.Version})
@@ -139,12 +140,6 @@ func anyMap(m map[string]any) any {
 		return map[string]any{}
 	}
 	return m
-}
-
-func sorted(list []string) []string {
-	out := slices.Clone(list)
-	slices.Sort(out)
-	return out
 }
 
 // shorten puts text on one line of at most n bytes.

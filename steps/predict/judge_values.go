@@ -25,11 +25,12 @@ func (j *judgement) payload(m *seldonclient.Message, want *checks.Payload) {
 		return
 	}
 	if want.Names != nil {
-		var err error
-		if got, err = reorder(got, m.Names, want.Names); err != nil {
-			j.add(report.Finding{Stage: report.Schema, Message: err.Error(), Where: "data.names", Expected: fmt.Sprintf("%q", want.Names), Got: fmt.Sprintf("%q", m.Names)})
+		from, same := order(m.Names, want.Names)
+		if !same {
+			j.add(report.Finding{Stage: report.Schema, Message: "the answer's names are not those expected", Where: "data.names", Expected: fmt.Sprintf("%q", want.Names), Got: fmt.Sprintf("%q", m.Names)})
 			return
 		}
+		got = permute(got, from)
 	}
 	j.compare(want.Pattern, got, payloadPath(m.Kind))
 }
@@ -55,46 +56,6 @@ func payloadPath(kind string) string {
 		return "outputs[0].data"
 	}
 	return kind
-}
-
-// reorder puts an answer's columns into the order in which they were expected.
-func reorder(v any, names, wanted []string) (any, error) {
-	if slices.Equal(names, wanted) {
-		return v, nil
-	}
-	if !slices.Equal(sorted(names), sorted(wanted)) {
-		return nil, fmt.Errorf("the answer's names are not those expected")
-	}
-	from := make([]int, len(wanted))
-	for i, name := range wanted {
-		from[i] = slices.Index(names, name)
-	}
-	return permute(v, from), nil
-}
-
-// permute reorders the innermost arrays of that many elements.
-func permute(v any, from []int) any {
-	list, ok := v.([]any)
-	if !ok {
-		return v
-	}
-	if len(list) > 0 {
-		if _, nested := list[0].([]any); nested {
-			out := make([]any, len(list))
-			for i, item := range list {
-				out[i] = permute(item, from)
-			}
-			return out
-		}
-	}
-	if len(list) != len(from) {
-		return v
-	}
-	out := make([]any, len(list))
-	for i, at := range from {
-		out[i] = list[at]
-	}
-	return out
 }
 
 // compare compares and adds a finding that says where and how many differ.

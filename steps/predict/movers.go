@@ -2,7 +2,6 @@ package predict
 
 import (
 	"cmp"
-	"math"
 	"slices"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
@@ -26,6 +25,7 @@ type subject struct {
 // mover is an input that the two answer differently, and how it is asked.
 type mover struct {
 	report.Mover
+	by    float64 // how far apart the answers are; infinite where no number says it
 	check *checks.Check
 	part  func() *checks.Request
 }
@@ -35,15 +35,15 @@ func (c *comparison) mover(asked subject, i int, before, after any, by float64) 
 	i = min(i, len(asked.inputs)-1)
 	m := mover{
 		Mover: report.Mover{Input: value.String(asked.inputs[i], 200), Baseline: value.String(before, 200), Candidate: value.String(after, 200)},
-		check: asked.check, part: func() *checks.Request { return asked.part(i) },
+		by: by, check: asked.check, part: func() *checks.Request { return asked.part(i) },
 	}
 	if asked.lines != nil {
 		m.Line = asked.lines[i]
 	}
-	if !math.IsInf(by, 0) && !math.IsNaN(by) {
-		m.By = by
+	if f := finite(by); f != nil {
+		m.By = *f
 	}
 	c.movers = append(c.movers, m)
-	slices.SortStableFunc(c.movers, func(a, b mover) int { return cmp.Compare(b.By, a.By) })
+	slices.SortStableFunc(c.movers, func(a, b mover) int { return cmp.Compare(b.by, a.by) })
 	c.movers = c.movers[:min(len(c.movers), maxMovers)]
 }

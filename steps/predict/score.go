@@ -51,7 +51,11 @@ func (s *scorer) finish(out *report.Check) {
 	if s.regression.Total() > 0 {
 		mae, rmse, r2 := s.regression.MAE(), s.regression.RMSE(), s.regression.R2()
 		d.MAE, d.RMSE, d.R2, d.Points = finite(mae), finite(rmse), finite(r2), s.regression.Points
+		d.NotFinite = s.regression.NotFinite()
 		parts = append(parts, fmt.Sprintf("mae %.4g, rmse %.4g, r2 %.4g over %d rows", mae, rmse, r2, s.regression.Total()))
+		if d.NotFinite > 0 {
+			parts = append(parts, fmt.Sprintf("%d with NaN or infinity", d.NotFinite))
+		}
 	}
 	if len(parts) == 0 {
 		parts = append(parts, fmt.Sprintf("%d rows", s.rows))

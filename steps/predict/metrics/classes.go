@@ -178,12 +178,12 @@ func isWhole(s string) bool {
 
 // Regression measures how far predicted numbers are from expected ones.
 type Regression struct {
-	n                          int
-	absolute, squared          float64
-	mean, spread               float64 // of the expected numbers, by Welford
-	largest                    float64
-	Points                     [][2]float64 // a sample: expected, predicted
-	every, skipped, notANumber int
+	n                         int
+	absolute, squared         float64
+	mean, spread              float64 // of the expected numbers, by Welford
+	largest                   float64
+	Points                    [][2]float64 // a sample of those that are finite: expected, predicted
+	every, skipped, notFinite int
 }
 
 // maxPoints bounds the sample that is kept for a plot.
@@ -192,9 +192,6 @@ const maxPoints = 400
 // Add counts one row.
 func (r *Regression) Add(expected, predicted float64) {
 	delta := predicted - expected
-	if math.IsNaN(delta) || math.IsInf(delta, 0) {
-		r.notANumber++
-	}
 	r.n++
 	r.absolute += math.Abs(delta)
 	r.squared += delta * delta
@@ -202,8 +199,14 @@ func (r *Regression) Add(expected, predicted float64) {
 	before := expected - r.mean
 	r.mean += before / float64(r.n)
 	r.spread += before * (expected - r.mean)
-	r.sample(expected, predicted)
+	if isFinite(expected) && isFinite(predicted) {
+		r.sample(expected, predicted)
+	} else {
+		r.notFinite++
+	}
 }
+
+func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // sample keeps evenly spaced rows, however many come.
 func (r *Regression) sample(expected, predicted float64) {
@@ -225,6 +228,9 @@ func (r *Regression) sample(expected, predicted float64) {
 // Total is how many rows were counted.
 func (r *Regression) Total() int { return r.n }
 
+// NotFinite is how many of them have NaN or an infinity on either side.
+func (r *Regression) NotFinite() int { return r.notFinite }
+
 // Largest is the largest error.
 func (r *Regression) Largest() float64 { return r.largest }
 
@@ -234,8 +240,12 @@ func (r *Regression) MAE() float64 { return r.absolute / float64(max(r.n, 1)) }
 // RMSE is the root of the mean squared error.
 func (r *Regression) RMSE() float64 { return math.Sqrt(r.squared / float64(max(r.n, 1))) }
 
-// R2 is the coefficient of determination.
+// R2 is the coefficient of determination; NaN where there is none, since not all
+// numbers are finite.
 func (r *Regression) R2() float64 {
+	if r.notFinite > 0 {
+		return math.NaN()
+	}
 	if r.spread == 0 {
 		if r.squared == 0 {
 			return 1

@@ -88,6 +88,19 @@ func TestRegression(t *testing.T) {
 	}
 }
 
+// TestRegressionThatIsNotFinite has no measure that could pass for a good one.
+func TestRegressionThatIsNotFinite(t *testing.T) {
+	t.Parallel()
+	for _, wrong := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		var r Regression
+		r.Add(1, wrong)
+		r.Add(1, 1)
+		if r.NotFinite() != 1 || r.Total() != 2 || len(r.Points) != 1 || r.MAE() <= 1e300 || r.RMSE() <= 1e300 || !math.IsNaN(r.R2()) {
+			t.Errorf("%v: mae %v, rmse %v, r2 %v, points %v", wrong, r.MAE(), r.RMSE(), r.R2(), r.Points)
+		}
+	}
+}
+
 func TestLatencies(t *testing.T) {
 	t.Parallel()
 	var l, half Latencies

@@ -138,8 +138,11 @@ type Dataset struct {
 	MAE       *float64             `json:"mae,omitempty"`
 	RMSE      *float64             `json:"rmse,omitempty"`
 	R2        *float64             `json:"r2,omitempty"`
-	Points    [][2]float64         `json:"points,omitempty"` // expected and predicted, a sample
-	Wrong     []WrongRow           `json:"wrong,omitempty"`  // the first few
+	// NotFinite is how many rows have NaN or an infinity, which no metric has a
+	// number for: those of the metrics that come out as none are left out.
+	NotFinite int          `json:"notFinite,omitempty"`
+	Points    [][2]float64 `json:"points,omitempty"` // expected and predicted, a sample
+	Wrong     []WrongRow   `json:"wrong,omitempty"`  // the first few
 }
 
 // Confusion is how often a class was taken for another: Counts[expected][predicted].
@@ -174,9 +177,10 @@ type Load struct {
 // Compare is what came of asking two deployments the same.
 type Compare struct {
 	Rows       int          `json:"rows"`
-	Agreement  float64      `json:"agreement"` // share of rows answered alike
-	Difference float64      `json:"difference"`
-	Slowdown   float64      `json:"slowdown"` // median latency over the baseline's
+	Agreement  float64      `json:"agreement"`            // share of rows answered alike
+	Difference *float64     `json:"difference,omitempty"` // the largest; none where it is infinite
+	NotFinite  int          `json:"notFinite,omitempty"`  // rows with NaN or an infinity on either side
+	Slowdown   float64      `json:"slowdown"`             // median latency over the baseline's
 	Baseline   *Latency     `json:"baseline,omitempty"`
 	Candidate  *Latency     `json:"candidate,omitempty"`
 	Movers     []Mover      `json:"movers,omitempty"`

@@ -103,7 +103,7 @@ checks:
 	}
 	// The canary compared with what is live.
 	out, r = predict("--baseline", "predictor:main", "--baseline-agreement", "0.5", "--only", "compared")
-	if c := r.Checks[len(r.Checks)-1]; out.code != 1 || c.Compare == nil || c.Compare.Agreement != 0 || c.Compare.Rows != 2 || c.Compare.Difference != 1 {
+	if c := r.Checks[len(r.Checks)-1]; out.code != 1 || c.Compare == nil || c.Compare.Agreement != 0 || c.Compare.Rows != 2 || c.Compare.Difference == nil || *c.Compare.Difference != 1 {
 		t.Errorf("compared: exit code %d, %+v", out.code, r.Checks)
 	}
 }
