@@ -19,6 +19,9 @@ func (s *session) contract(ctx context.Context, c *checks.Check, out *report.Che
 	if err == nil {
 		terms, err = contract.Parse(data)
 	}
+	if err == nil {
+		err = terms.Fits(c.Contract.Batch)
+	}
 	if err != nil {
 		out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: err.Error()})
 		return

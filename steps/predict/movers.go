@@ -35,7 +35,7 @@ func (c *comparison) mover(asked subject, i int, before, after any, by float64) 
 	i = min(i, len(asked.inputs)-1)
 	m := mover{
 		Mover: report.Mover{Input: value.String(asked.inputs[i], 200), Baseline: value.String(before, 200), Candidate: value.String(after, 200)},
-		by: by, check: asked.check, part: func() *checks.Request { return asked.part(i) },
+		by:    by, check: asked.check, part: func() *checks.Request { return asked.part(i) },
 	}
 	if asked.lines != nil {
 		m.Line = asked.lines[i]

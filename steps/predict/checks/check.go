@@ -234,7 +234,7 @@ func (r *reader) contract(n *yaml.Node, where string) *Contract {
 	case file == nil:
 		r.problem(n, where, "names no file")
 	case c.File != "":
-		r.contractFile(file, join(where, "file"), c.File)
+		r.contractFile(file, join(where, "file"), c)
 	}
 	return c
 }

@@ -18,7 +18,8 @@ func dir(t testing.TB) string {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
 		"points.csv": "a,b,class\n1,2,up\n", "contract.json": `{"features":[{"name":"x","dtype":"FLOAT","ftype":"continuous","range":[0,1]}]}`,
-		"bad-contract.json": `{"features":[]}`, "request.json": `{"data":{"ndarray":[[1]]}}`,
+		"wide-contract.json": `{"features":[{"name":"x","shape":[1000,1000]}]}`,
+		"bad-contract.json":  `{"features":[]}`, "request.json": `{"data":{"ndarray":[[1]]}}`,
 		"schema.json": `{"type":"object"}`,
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
@@ -140,6 +141,7 @@ func TestProblems(t *testing.T) {
 		"an absolute path":         {head + "checks:\n- {name: s, request: {file: /etc/passwd}}\n", "leads out of the directory"},
 		"a link out of it":         {head + "checks:\n- {name: s, request: {file: link}}\n", "leads out of the directory"},
 		"no contract":              {head + "checks:\n- {name: s, contract: {file: bad-contract.json}}\n", "there are no features"},
+		"a contract too wide":      {head + "checks:\n- {name: s, contract: {batch: 100000, file: wide-contract.json}}\n", "take a smaller batch"},
 		"load without an end":      {head + "checks:\n" + request + "- {name: l, load: {check: one}}\n", "has no end"},
 		"load of nothing":          {head + "checks:\n" + request + "- {name: l, load: {check: on, duration: 1s}}\n", `names check "on", which is not there; did you mean one?`},
 		"a secret":                 {head + "defaults: {headers: {authorization: Bearer x}}\nchecks:\n" + request, "is a secret"},

@@ -86,13 +86,17 @@ func (r *reader) columns(n *yaml.Node, where string, d *Dataset) {
 	}
 }
 
-func (r *reader) contractFile(n *yaml.Node, where, path string) {
-	data, err := readBounded(filepath.Join(r.dir, path), MaxFile)
+func (r *reader) contractFile(n *yaml.Node, where string, c *Contract) {
+	data, err := readBounded(filepath.Join(r.dir, c.File), MaxFile)
+	var terms *contract.Contract
 	if err == nil {
-		_, err = contract.Parse(data)
+		terms, err = contract.Parse(data)
+	}
+	if err == nil {
+		err = terms.Fits(c.Batch)
 	}
 	if err != nil {
-		r.problem(n, where, "%s: %v", path, err)
+		r.problem(n, where, "%s: %v", c.File, err)
 	}
 }
 

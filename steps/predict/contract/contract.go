@@ -5,7 +5,6 @@ package contract
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strconv"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
@@ -32,6 +31,7 @@ type Variable struct {
 const (
 	maxColumns = 1_000_000
 	maxRepeat  = 100_000
+	maxValues  = 2_000_000 // in one request
 )
 
 // Parse reads a contract file.
@@ -106,6 +106,9 @@ func parseVariable(item any) (v Variable, repeat int, err error) {
 		if len(v.Values) == 0 {
 			return v, 0, fmt.Errorf("%s is categorical but has no values", v.Name)
 		}
+		if err := v.usable(); err != nil {
+			return v, 0, err
+		}
 	case "continuous", "":
 		if v.Text {
 			return v, 0, fmt.Errorf("%s is text and needs ftype categorical with values", v.Name)
@@ -135,6 +138,22 @@ func parseVariable(item any) (v Variable, repeat int, err error) {
 	return v, repeat, nil
 }
 
+// usable tells whether the values of a categorical variable are such as a column
+// can have.
+func (v *Variable) usable() error {
+	for i, item := range v.Values {
+		f, number := value.Float(item)
+		switch item.(type) {
+		case []any, map[string]any:
+			return fmt.Errorf("%s: values[%d] is %s; texts, numbers and booleans are needed", v.Name, i, value.Kind(item))
+		}
+		if number && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			return fmt.Errorf("%s: values[%d] is not finite", v.Name, i)
+		}
+	}
+	return nil
+}
+
 func (v *Variable) parseRange(object map[string]any) error {
 	given, ok := object["range"]
 	if !ok {
@@ -154,8 +173,13 @@ func (v *Variable) parseRange(object map[string]any) error {
 		}
 		*bound = f
 	}
-	if v.Low > v.High {
+	if v.Low > v.High || math.IsInf(v.Low, 1) || math.IsInf(v.High, -1) {
 		return fmt.Errorf("%s: range %s is empty", v.Name, value.String(given, 60))
+	}
+	if v.Integer {
+		if v.Low, v.High = math.Ceil(v.Low), math.Floor(v.High); v.Low > v.High {
+			return fmt.Errorf("%s: range %s has no whole number", v.Name, value.String(given, 60))
+		}
 	}
 	return nil
 }
@@ -173,122 +197,4 @@ func Names(variables []Variable) []string {
 		}
 	}
 	return out
-}
-
-// Generator makes rows by a seed: the same seed makes the same rows.
-type Generator struct {
-	contract *Contract
-	random   *rand.Rand
-	row      int
-}
-
-// NewGenerator starts at the beginning of a seed's rows.
-func NewGenerator(c *Contract, seed uint64) *Generator {
-	return &Generator{contract: c, random: rand.New(rand.NewPCG(seed, 0))}
-}
-
-// Row makes the next row. The first two are the edges: every continuous feature
-// at its lowest, then at its highest.
-func (g *Generator) Row() []any {
-	var row []any
-	for _, v := range g.contract.Features {
-		for range v.Width {
-			row = append(row, g.element(v))
-		}
-	}
-	g.row++
-	return row
-}
-
-func (g *Generator) element(v Variable) any {
-	if v.Categorical {
-		return v.Values[g.random.IntN(len(v.Values))]
-	}
-	low, high := !math.IsInf(v.Low, 0), !math.IsInf(v.High, 0)
-	var f float64
-	switch {
-	case g.row == 0 && low:
-		f = v.Low
-	case g.row == 1 && high:
-		f = v.High
-	case low && high:
-		f = v.Low + g.random.Float64()*(v.High-v.Low)
-	case low:
-		f = v.Low + math.Exp(g.random.NormFloat64())
-	case high:
-		f = v.High - math.Exp(g.random.NormFloat64())
-	default:
-		f = g.random.NormFloat64()
-	}
-	if v.Integer {
-		f = math.Round(f)
-	} else if rounded := math.Round(f*1000) / 1000; rounded >= v.Low && rounded <= v.High {
-		f = rounded
-	}
-	return min(max(f, v.Low), v.High)
-}
-
-// Check holds an answer against the targets: one row for each row sent, one
-// column for each target, of the right type and within its range or values.
-func (c *Contract) Check(answer any, rows int) error {
-	if len(c.Targets) == 0 {
-		return nil
-	}
-	list, ok := answer.([]any)
-	if !ok {
-		return fmt.Errorf("the answer is %s, not an array of rows", value.Kind(answer))
-	}
-	if len(list) != rows {
-		return fmt.Errorf("the answer has %d rows, %d were sent", len(list), rows)
-	}
-	names := Names(c.Targets)
-	for i, item := range list {
-		row, ok := item.([]any)
-		if !ok {
-			row = []any{item}
-		}
-		for len(row) == 1 && len(names) > 1 {
-			inner, ok := row[0].([]any)
-			if !ok {
-				break
-			}
-			row = inner
-		}
-		if len(row) != len(names) {
-			return fmt.Errorf("row %d has %d columns, the contract has %d targets", i, len(row), len(names))
-		}
-		at := 0
-		for _, v := range c.Targets {
-			for range v.Width {
-				if err := v.check(row[at]); err != nil {
-					return fmt.Errorf("row %d, target %s: %w", i, names[at], err)
-				}
-				at++
-			}
-		}
-	}
-	return nil
-}
-
-func (v Variable) check(got any) error {
-	if v.Categorical {
-		for _, allowed := range v.Values {
-			if _, number := value.Float(allowed); (number && value.Equal(allowed, got)) || (!number && allowed == got) {
-				return nil
-			}
-		}
-		return fmt.Errorf("%s is none of %s", value.String(got, 60), value.String(v.Values, 200))
-	}
-	f, ok := value.Float(got)
-	switch {
-	case !ok:
-		return fmt.Errorf("%s is not a number", value.String(got, 60))
-	case math.IsNaN(f) || math.IsInf(f, 0):
-		return fmt.Errorf("%s is not finite", value.String(got, 60))
-	case f < v.Low || f > v.High:
-		return fmt.Errorf("%v is not from %v to %v", f, v.Low, v.High)
-	case v.Integer && f != math.Trunc(f):
-		return fmt.Errorf("%v is not a whole number", f)
-	}
-	return nil
 }

@@ -1,0 +1,88 @@
+package contract
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
+)
+
+// Check holds an answer against the targets: one row for each row sent, one
+// column for each target, of the right type and within its range or values.
+func (c *Contract) Check(answer any, rows int) error {
+	if len(c.Targets) == 0 {
+		return nil
+	}
+	list, ok := answer.([]any)
+	if !ok {
+		return fmt.Errorf("the answer is %s, not an array of rows", value.Kind(answer))
+	}
+	if len(list) != rows {
+		return fmt.Errorf("the answer has %d rows, %d were sent", len(list), rows)
+	}
+	names := Names(c.Targets)
+	for i, item := range list {
+		row, ok := item.([]any)
+		if !ok {
+			row = []any{item}
+		}
+		for len(row) == 1 && len(names) > 1 {
+			inner, ok := row[0].([]any)
+			if !ok {
+				break
+			}
+			row = inner
+		}
+		if len(row) != len(names) {
+			return fmt.Errorf("row %d has %d columns, the contract has %d targets", i, len(row), len(names))
+		}
+		at := 0
+		for _, v := range c.Targets {
+			for range v.Width {
+				if err := v.check(row[at]); err != nil {
+					return fmt.Errorf("row %d, target %s: %w", i, names[at], err)
+				}
+				at++
+			}
+		}
+	}
+	return nil
+}
+
+func (v Variable) check(got any) error {
+	if v.Categorical {
+		for _, allowed := range v.Values {
+			if same(allowed, got) {
+				return nil
+			}
+		}
+		return fmt.Errorf("%s is none of %s", value.String(got, 60), value.String(v.Values, 200))
+	}
+	f, ok := value.Float(got)
+	switch {
+	case !ok:
+		return fmt.Errorf("%s is not a number", value.String(got, 60))
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return fmt.Errorf("%s is not finite", value.String(got, 60))
+	case f < v.Low || f > v.High:
+		return fmt.Errorf("%v is not from %v to %v", f, v.Low, v.High)
+	case v.Integer && f != math.Trunc(f):
+		return fmt.Errorf("%v is not a whole number", f)
+	}
+	return nil
+}
+
+// same tells whether an answer is one of the values that a contract may hold.
+func same(allowed, got any) bool {
+	switch a := allowed.(type) {
+	case nil:
+		return got == nil
+	case string:
+		g, ok := got.(string)
+		return ok && a == g
+	case bool:
+		g, ok := got.(bool)
+		return ok && a == g
+	}
+	return value.Equal(allowed, got)
+}
