@@ -51,7 +51,7 @@ func (s *session) contract(ctx context.Context, c *checks.Check, out *report.Che
 				out.Findings = append(out.Findings, s.clean(f))
 			}
 			if m, err := a.Message(); err == nil && len(out.Findings) == 0 && !expectsFailure(&c.Expect) {
-				if err := terms.Check(m.Value, len(rows)); err != nil {
+				if err := terms.Check(m.Value, m.Names, len(rows)); err != nil {
 					out.Findings = append(out.Findings, report.Finding{Stage: report.Schema, Message: fmt.Sprintf("request %d of seed %d: %v", done+1, c.Contract.Seed, err)})
 				}
 			}

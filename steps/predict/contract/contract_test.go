@@ -79,7 +79,7 @@ func TestCheck(t *testing.T) {
 		"not a number":     {[]any{[]any{math.NaN(), 1.0}}, "not finite"},
 		"not rows":         {"x", "not an array of rows"},
 	} {
-		if err := c.Check(tc.answer, 1); (err == nil) != (tc.says == "") || (err != nil && !strings.Contains(err.Error(), tc.says)) {
+		if err := c.Check(tc.answer, nil, 1); (err == nil) != (tc.says == "") || (err != nil && !strings.Contains(err.Error(), tc.says)) {
 			t.Errorf("%s: error %v, want %q", name, err, tc.says)
 		}
 	}
@@ -105,6 +105,34 @@ func TestWrongContracts(t *testing.T) {
 	} {
 		if _, err := contract.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestCheckByName takes the answer's columns by their names where they are the
+// targets'.
+func TestCheckByName(t *testing.T) {
+	t.Parallel()
+	c, err := contract.Parse([]byte(`{"features":[{"name":"x"}],"targets":[{"name":"a","range":[0,1]},{"name":"b","range":[5,6]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		columns []string
+		row     []any
+		says    string
+	}{
+		"no names":        {nil, []any{1.0, 5.0}, ""},
+		"in order":        {[]string{"a", "b"}, []any{1.0, 5.0}, ""},
+		"another order":   {[]string{"b", "a"}, []any{5.0, 1.0}, ""},
+		"the wrong order": {[]string{"b", "a"}, []any{1.0, 5.0}, "target a: 5 is not from 0 to 1"},
+		"made up":         {[]string{"t:0", "t:1"}, []any{1.0, 5.0}, ""},
+		"one is missing":  {[]string{"a", "c"}, []any{1.0, 5.0}, `columns are ["a" "c"], the contract's targets are ["a" "b"]`},
+		"one repeated":    {[]string{"a", "b", "b"}, []any{1.0, 5.0}, "the contract's targets are"},
+		"one too much":    {[]string{"a", "b", "c"}, []any{1.0, 5.0, 2.0}, "the contract's targets are"},
+	} {
+		if err := c.Check([]any{tc.row}, tc.columns, 1); (err == nil) != (tc.says == "") || (err != nil && !strings.Contains(err.Error(), tc.says)) {
+			t.Errorf("%s: error %v, want %q", name, err, tc.says)
 		}
 	}
 }
@@ -145,7 +173,7 @@ func FuzzParse(f *testing.F) {
 			if len(row) != len(names) {
 				t.Fatalf("%d columns have %d names", len(row), len(names))
 			}
-			if err := asTargets.Check([]any{row}, 1); err != nil {
+			if err := asTargets.Check([]any{row}, names, 1); err != nil {
 				t.Errorf("a row made by the contract breaks it: %v", err)
 			}
 		}

@@ -3,13 +3,17 @@ package contract
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 // Check holds an answer against the targets: one row for each row sent, one
 // column for each target, of the right type and within its range or values.
-func (c *Contract) Check(answer any, rows int) error {
+// columns are the answer's names, where it has any: those of the targets say
+// which column is which. Names that have nothing to do with the contract, as
+// servers make them up, say nothing.
+func (c *Contract) Check(answer any, columns []string, rows int) error {
 	if len(c.Targets) == 0 {
 		return nil
 	}
@@ -21,6 +25,10 @@ func (c *Contract) Check(answer any, rows int) error {
 		return fmt.Errorf("the answer has %d rows, %d were sent", len(list), rows)
 	}
 	names := Names(c.Targets)
+	place, err := places(names, columns)
+	if err != nil {
+		return err
+	}
 	for i, item := range list {
 		row, ok := item.([]any)
 		if !ok {
@@ -39,7 +47,7 @@ func (c *Contract) Check(answer any, rows int) error {
 		at := 0
 		for _, v := range c.Targets {
 			for range v.Width {
-				if err := v.check(row[at]); err != nil {
+				if err := v.check(row[place[at]]); err != nil {
 					return fmt.Errorf("row %d, target %s: %w", i, names[at], err)
 				}
 				at++
@@ -70,6 +78,43 @@ func (v Variable) check(got any) error {
 		return fmt.Errorf("%v is not a whole number", f)
 	}
 	return nil
+}
+
+// places are where an answer has each target's column.
+func places(targets, columns []string) ([]int, error) {
+	inOrder, byName := make([]int, len(targets)), map[string]int{}
+	for i, name := range columns {
+		byName[name] = i
+	}
+	for i := range inOrder {
+		inOrder[i] = i
+	}
+	if slices.Equal(targets, columns) {
+		return inOrder, nil
+	}
+	out, known, seen := make([]int, len(targets)), 0, map[string]bool{}
+	for i, name := range targets {
+		if at, ok := byName[name]; ok && !seen[name] {
+			out[i] = at
+			known++
+		}
+		seen[name] = true
+	}
+	switch {
+	case known == 0:
+		return inOrder, nil
+	case known < len(targets) || len(columns) != len(targets):
+		return nil, fmt.Errorf("the answer's columns are %s, the contract's targets are %s", show(columns), show(targets))
+	}
+	return out, nil
+}
+
+func show(names []string) string {
+	text := fmt.Sprintf("%q", names[:min(len(names), 20)])
+	if len(names) > 20 {
+		text += fmt.Sprintf(" and %d more", len(names)-20)
+	}
+	return text
 }
 
 // same tells whether an answer is one of the values that a contract may hold.
