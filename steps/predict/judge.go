@@ -105,7 +105,12 @@ func (j *judgement) content() {
 		j.add(report.Finding{Stage: report.HTTP, Message: fmt.Sprintf("the answer says FAILURE under HTTP status %d: %s", j.answer.Status, m.Failure)})
 		return
 	}
-	method := j.check.Method
+	j.message(m)
+}
+
+// message looks at an answer that could be read.
+func (j *judgement) message(m *seldonclient.Message) {
+	e, method := &j.check.Expect, j.check.Method
 	if m.Kind == "" && m.Failure == nil && (method == seldonclient.Predict || method == seldonclient.Explain) && !expectsFailure(e) {
 		j.schema("the answer has no payload: none of data, strData, binData, jsonData and customData")
 		return
