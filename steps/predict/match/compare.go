@@ -167,50 +167,6 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// compareSet pairs expected and given elements. Plain matches are taken as they
-// come, which is exact for values that do not overlap within the tolerance.
-func (c *comparer) compareSet(want set, got any) {
-	items, ok := got.([]any)
-	c.total += max(len(want.items), len(items), 1)
-	if !ok {
-		c.differ(true, "a set of "+list(want.items), value.Kind(got))
-		return
-	}
-	if len(items) > 2*maxSet {
-		c.differ(true, fmt.Sprintf("a set of %d", len(want.items)), fmt.Sprintf("an array of %d", len(items)))
-		return
-	}
-	used := make([]bool, len(items))
-	missing, expected := 0, ""
-	for _, p := range want.items {
-		i := -1
-		for j, item := range items {
-			if !used[j] && p.Compare(item, c.tolerance) == nil {
-				i = j
-				break
-			}
-		}
-		if i >= 0 {
-			used[i] = true
-		} else if missing++; missing == 1 {
-			expected = value.String(p.raw, showLimit) + " in the set"
-		}
-	}
-	surplus := 0
-	for j, item := range items {
-		if used[j] {
-			continue
-		}
-		if surplus++; missing == 0 && surplus == 1 {
-			expected = "a set without " + value.String(item, 60)
-		}
-	}
-	if n := max(missing, surplus); n > 0 {
-		c.differ(false, expected, value.String(got, showLimit))
-		c.count += n - 1
-	}
-}
-
 func (c *comparer) compareScalar(want node, got any) {
 	c.total++
 	switch w := want.(type) {

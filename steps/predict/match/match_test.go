@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
@@ -47,6 +48,12 @@ func TestCompare(t *testing.T) {
 		{"a set", `{"$set":["a","b","b"]}`, `["b","a","b"]`, Tolerance{}, "", 0},
 		{"not the set", `{"$set":["a","b"]}`, `["b","b"]`, Tolerance{}, "", 1},
 		{"more than the set", `{"$set":["a"]}`, `["b","a","c"]`, Tolerance{}, "", 2},
+		{"a set within a tolerance", `{"$set":[1.0,1.2]}`, `[1.1,0.9]`, Tolerance{Absolute: 0.15}, "", 0},
+		{"a set with anything", `{"$set":[{"$any":true},1]}`, `[1,2]`, Tolerance{}, "", 0},
+		{"a set that moves twice", `{"$set":[{"$oneOf":[1,2]},{"$oneOf":[1,3]},1]}`, `[1,3,2]`, Tolerance{}, "", 0},
+		{"two for one", `{"$set":[{"$oneOf":[1,2]},{"$oneOf":[1,2]},{"$oneOf":[1,2]}]}`, `[1,2,3]`, Tolerance{}, "", 1},
+		{"more of anything", `{"$set":[{"$any":true}]}`, `[1,2]`, Tolerance{}, "", 1},
+		{"a set in a set", `{"$set":[{"$set":[1,2]},[2,1]]}`, `[[2,1],[1,2]]`, Tolerance{}, "", 0},
 		{"a choice", `[{"$oneOf":[1,"one"]}]`, `["one"]`, Tolerance{}, "", 0},
 		{"a pattern", `{"$matches":"^sp.ce$"}`, `"space"`, Tolerance{}, "", 0},
 		{"not the pattern", `{"$matches":"^sp.ce$"}`, `"autos"`, Tolerance{}, "", 1},
@@ -69,6 +76,36 @@ func TestCompare(t *testing.T) {
 				t.Fatalf("got %+v", d)
 			}
 		})
+	}
+}
+
+// TestLargeSets ends soon, also where hardly anything fits.
+func TestLargeSets(t *testing.T) {
+	t.Parallel()
+	const n = maxSet / 2
+	items, got := make([]any, n), make([]any, n)
+	for i := range items {
+		// Each fits what is given at its place or before, so that pairing in the
+		// order given ends with the last ones without any.
+		items[i] = map[string]any{"$between": []any{0.0, float64(n - i)}}
+		got[i] = float64(i + 1)
+	}
+	p, err := Compile(map[string]any{"$set": items})
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	if d := p.Compare(got, Tolerance{}); d != nil {
+		t.Errorf("got %+v", d)
+	}
+	for i := range got {
+		got[i] = 2.0 // which the last does not take
+	}
+	if d := p.Compare(got, Tolerance{}); d == nil || d.Count != 1 {
+		t.Errorf("got %+v", d)
+	}
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("it took %s", took)
 	}
 }
 
