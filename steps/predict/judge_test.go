@@ -12,7 +12,7 @@ import (
 func answered(t *testing.T, fields, body string) outcome {
 	t.Helper()
 	s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", body)})
-	return run(t, "checks:\n- {name: one, request: {data: {ndarray: [[1, 2]]}}, "+fields+"}\n", nil, "--endpoint", s.URL)
+	return run(t, "defaults: {model: m}\nchecks:\n- {name: one, request: {data: {ndarray: [[1, 2]]}}, "+fields+"}\n", nil, "--endpoint", s.URL)
 }
 
 // judged is a table of answers and of what is said of them.
@@ -60,5 +60,19 @@ func TestNothingToJudge(t *testing.T) {
 		}
 	}
 	table["rowSum of an empty row"] = judgedAnswer{"expect: {rowSum: 0}", `{"data":{"ndarray":[[0],[]]}}`, report.Schema, "row 1 is empty", 1}
+	table.test(t)
+}
+
+// TestSeveralOutputs of V2 have to be expected by name.
+func TestSeveralOutputs(t *testing.T) {
+	t.Parallel()
+	const body = `{"model_name":"m","model_version":"7","outputs":[{"name":"p","datatype":"FP64","shape":[1,2],"data":[0.25,0.75]},{"name":"q","datatype":"FP64","shape":[1],"data":[3]}]}`
+	table := judged{
+		"by name": {"protocol: v2, expect: {outputs: [{name: p, shape: [1, 2]}, {name: q, data: [3]}], finite: true}", body, report.Passed, "", 0},
+	}
+	for name, field := range map[string]string{"class": "class: [1]", "rowSum": "rowSum: 1", "shape": "shape: [1, 2]"} {
+		table[name] = judgedAnswer{"protocol: v2, expect: {" + field + "}", body, report.Schema,
+			name + ` is expected of one output, the answer has 2: "p", "q"; expect each by its name, under outputs`, 1}
+	}
 	table.test(t)
 }

@@ -20,8 +20,7 @@ func (j *judgement) payload(m *seldonclient.Message, want *checks.Payload) {
 		j.compare(want.Pattern, columns(m, isArray(want.Pattern.Value())), "outputs")
 		return
 	}
-	if m.Kind == "outputs" && len(m.Outputs) != 1 {
-		j.schema("the answer has %d outputs; expect them by name, under outputs", len(m.Outputs))
+	if !j.oneOutput(m, "a payload") {
 		return
 	}
 	if want.Names != nil {
@@ -123,9 +122,7 @@ func shapeFits(want, got []int) bool {
 // shapeAndRange looks at shape, finiteness, range, sums, classes and texts.
 func (j *judgement) shapeAndRange(m *seldonclient.Message) {
 	e := &j.check.Expect
-	if e.Shape != nil && m.Kind == "outputs" && len(m.Outputs) != 1 {
-		j.schema("the answer has %d outputs; expect the shape of each under outputs", len(m.Outputs))
-	} else if e.Shape != nil {
+	if e.Shape != nil && j.oneOutput(m, "shape") {
 		shape, err := seldonclient.ShapeOf(m.Value)
 		if err != nil {
 			j.schema("the answer has no shape: %v", err)
@@ -136,10 +133,10 @@ func (j *judgement) shapeAndRange(m *seldonclient.Message) {
 	if e.Finite || e.Range != nil {
 		j.numbers(m, e)
 	}
-	if e.RowSum != nil {
+	if e.RowSum != nil && j.oneOutput(m, "rowSum") {
 		j.rowSums(m, *e.RowSum)
 	}
-	if e.Class != nil {
+	if e.Class != nil && j.oneOutput(m, "class") {
 		j.classes(m, *e.Class)
 	}
 	if e.Matches != nil {
@@ -154,6 +151,16 @@ func (j *judgement) shapeAndRange(m *seldonclient.Message) {
 			}
 		}
 	}
+}
+
+// oneOutput tells whether an answer has one output, so that it is plain what an
+// expectation is of, and says so where it has not.
+func (j *judgement) oneOutput(m *seldonclient.Message, field string) bool {
+	if m.Kind != "outputs" || len(m.Outputs) == 1 {
+		return true
+	}
+	j.schema("%s is expected of one output, the answer has %s; expect each by its name, under outputs", field, outputsText(m))
+	return false
 }
 
 // payloadValues are all values of the answer's payload.

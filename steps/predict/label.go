@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
@@ -15,15 +16,11 @@ func rowsOf(m *seldonclient.Message, output string) ([]any, error) {
 	v := m.Value
 	if m.Kind == "outputs" && (output != "" || len(m.Outputs) != 1) {
 		i := slices.IndexFunc(m.Outputs, func(t seldonclient.Tensor) bool { return t.Name == output })
-		if i < 0 {
-			names := []string{}
-			for _, t := range m.Outputs {
-				names = append(names, t.Name)
-			}
-			if output == "" {
-				return nil, fmt.Errorf("the answer has %d outputs, %q; what is judged by rows needs one", len(names), names)
-			}
-			return nil, fmt.Errorf("there is no output %q; there are %q", output, names)
+		switch {
+		case i < 0 && output == "":
+			return nil, fmt.Errorf("the answer has several outputs, %s; say which is judged, as output of the dataset", outputsText(m))
+		case i < 0:
+			return nil, fmt.Errorf("there is no output %q, there are %s", output, outputsText(m))
 		}
 		v = m.Outputs[i].Value
 	}
@@ -37,6 +34,15 @@ func rowsOf(m *seldonclient.Message, output string) ([]any, error) {
 		return nil, fmt.Errorf("the answer is %s, not one value for each row", value.Kind(v))
 	}
 	return list, nil
+}
+
+// outputsText counts an answer's outputs and names them.
+func outputsText(m *seldonclient.Message) string {
+	names := make([]string, len(m.Outputs))
+	for i, t := range m.Outputs {
+		names[i] = strconv.Quote(t.Name)
+	}
+	return fmt.Sprintf("%d: %s", len(names), shorten(strings.Join(names, ", "), 300))
 }
 
 // labels are what classes are called.
