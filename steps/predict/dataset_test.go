@@ -103,6 +103,50 @@ func TestRegressionWithoutNumbers(t *testing.T) {
 	}
 }
 
+// TestMismatches counts rows that are not answered as their label says: numbers
+// within the tolerance, booleans however they are written.
+func TestMismatches(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		labels, answer, more string
+		mismatches           string
+	}{
+		"within the tolerance":     {"1.0 2", "1.05, 2", "tolerance: {absolute: 0.1}", "0"},
+		"within a relative one":    {"100 2", "[101], [2]", "tolerance: {relative: 0.02}", "0"},
+		"beyond it":                {"1.0 2", "1.2, NaN", "tolerance: {absolute: 0.1}", "2"},
+		"without one":              {"1.0 2", "1.05, 2", "", "1"},
+		"beside mae":               {"1.0 2", "1.05, 2", "tolerance: {absolute: 0.1}, mae: {max: 1}", "0"},
+		"booleans":                 {"true false", "true, false", "", "0"},
+		"booleans as numbers":      {"true false", "1, 0", "", "0"},
+		"booleans as text":         {"True False", "'True', 'False'", "", "0"},
+		"booleans as other text":   {"true false", "'True', 'False'", "", "0"},
+		"numbers as booleans":      {"1 0", "true, false", "", "0"},
+		"the other boolean":        {"True False", "0, 1", "", "2"},
+		"booleans by score":        {"true false", "[0.1, 0.9], [0.9, 0.1]", "", "0"},
+		"booleans that have names": {"true false", "1, 0", "recall: {classes: {'True': {min: 1}, 'False': {min: 1}}}", "0"},
+		"text that is no boolean":  {"truth lie", "1, 0", "", "2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var set strings.Builder
+			set.WriteString("a,label\n")
+			for _, label := range strings.Fields(tc.labels) {
+				set.WriteString("1," + label + "\n")
+			}
+			head := ""
+			if strings.Contains(tc.more, "classes") {
+				head = "classes: ['False', 'True'], "
+			}
+			s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", `{"data":{"ndarray":[`+strings.ReplaceAll(tc.answer, "'", `"`)+`]}}`)})
+			o := run(t, "checks:\n- {name: set, "+head+"dataset: {file: set.csv, inputs: [a], label: label, batch: 2}, expect: {"+strings.Join(strings.Fields("mismatches: {max: -1}, "+tc.more), " ")+"}}\n",
+				map[string]string{"set.csv": set.String()}, "--endpoint", s.URL)
+			if c := o.check(t, "set"); len(c.Findings) != 1 || !strings.Contains(c.Findings[0].Message, "mismatches is "+tc.mismatches+",") {
+				t.Errorf("want %s mismatches: %+v: %s", tc.mismatches, c.Findings, o.stdout)
+			}
+		})
+	}
+}
+
 // TestContract makes requests from a contract file and holds the answers
 // against its targets, in the same way each time.
 func TestContract(t *testing.T) {

@@ -43,7 +43,7 @@ func (j *judgement) classes(m *seldonclient.Message, want match.Pattern) {
 			j.schema("expected class %d: %v", i, err)
 			return
 		}
-		if got != expected {
+		if got = spelled(got, expected); got != expected {
 			if wrong++; wrong == 1 {
 				first = report.Finding{Stage: report.Value, Where: fmt.Sprintf("row %d", i), Expected: expected, Got: got}
 			}

@@ -112,7 +112,7 @@ func (l labels) label(v any) (string, error) {
 	case []byte:
 		return named(string(x), l.names), nil
 	case bool:
-		return strconv.FormatBool(x), nil
+		return named(strconv.FormatBool(x), l.names), nil
 	case nil:
 		return "", fmt.Errorf("a class is missing")
 	}
@@ -134,6 +134,9 @@ func (l labels) label(v any) (string, error) {
 func named(text string, names []string) string {
 	if i, err := strconv.Atoi(text); err == nil && i >= 0 && i < len(names) && !slices.Contains(names, text) {
 		return names[i]
+	}
+	if name, ok := booleanAmong(names, text); ok && !slices.Contains(names, text) {
+		return name
 	}
 	return text
 }

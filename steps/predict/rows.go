@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -167,17 +166,13 @@ func (s *scorer) score(b batch, i int, row any, names labels) error {
 		if !ok {
 			return fmt.Errorf("the label %s is not a number", value.String(label, 60))
 		}
-		for isArray(row) && len(row.([]any)) == 1 {
-			row = row.([]any)[0]
-		}
+		row = single(row)
 		predicted, ok := value.Float(row)
 		if !ok {
 			return fmt.Errorf("the answer %s is not a number", value.String(row, 60))
 		}
 		s.regression.Add(expected, predicted)
-		t := s.check.Tolerance
-		delta := math.Abs(expected - predicted)
-		same = delta == 0 || delta <= t.Absolute || delta <= t.Relative*math.Abs(expected)
+		same = s.near(expected, predicted)
 		got = value.String(row, 60)
 	}
 	if s.classify || !s.regress {
@@ -188,6 +183,10 @@ func (s *scorer) score(b batch, i int, row any, names labels) error {
 		predicted, err := names.of(row)
 		if err != nil {
 			return err
+		}
+		predicted = spelled(predicted, expected)
+		if !s.classify && names.names == nil && s.nearNumbers(label, single(row)) {
+			predicted = expected
 		}
 		if err := s.classes.Add(expected, predicted); err != nil {
 			return err
@@ -203,14 +202,6 @@ func (s *scorer) score(b batch, i int, row any, names labels) error {
 		}
 	}
 	return nil
-}
-
-// plainText shows a label: text as it is.
-func plainText(label any) string {
-	if text, ok := label.(string); ok {
-		return shorten(text, 60)
-	}
-	return value.String(label, 60)
 }
 
 // dataset runs a check of a dataset.

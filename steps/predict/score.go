@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/predict/metrics"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 // maxConfusion is how many classes a confusion matrix is drawn of.
@@ -176,4 +178,37 @@ func holdLatencies(c *checks.Check, l *metrics.Latencies, out *report.Check) {
 			})
 		}
 	}
+}
+
+// single takes the arrays of one element around a value away.
+func single(v any) any {
+	for {
+		list, ok := v.([]any)
+		if !ok || len(list) != 1 {
+			return v
+		}
+		v = list[0]
+	}
+}
+
+// near tells whether a number is right within the tolerance.
+func (s *scorer) near(expected, predicted float64) bool {
+	t := s.check.Tolerance
+	delta := math.Abs(expected - predicted)
+	return delta == 0 || (!math.IsInf(delta, 0) && (delta <= t.Absolute || delta <= t.Relative*math.Abs(expected)))
+}
+
+// nearNumbers is near for values that may be no numbers.
+func (s *scorer) nearNumbers(expected, predicted any) bool {
+	x, ok := value.Float(expected)
+	y, both := value.Float(predicted)
+	return ok && both && s.near(x, y)
+}
+
+// plainText shows a label: text as it is.
+func plainText(label any) string {
+	if text, ok := label.(string); ok {
+		return shorten(text, 60)
+	}
+	return value.String(label, 60)
 }
