@@ -1,6 +1,7 @@
 package predict
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -127,7 +128,7 @@ func (j *judgement) message(m *seldonclient.Message) {
 		}
 	}
 	if e.Version != "" && m.Version != e.Version {
-		j.add(report.Finding{Stage: report.Value, Message: "another version of the model answers", Where: "model_version", Expected: e.Version, Got: m.Version})
+		j.add(report.Finding{Stage: report.Value, Message: "another version of the model answers", Where: "model_version", Expected: e.Version, Got: cmp.Or(m.Version, "no version")})
 	}
 	if e.Meta != nil {
 		j.compare(*e.Meta, anyMap(m.Meta), "meta")

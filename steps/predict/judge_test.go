@@ -63,12 +63,15 @@ func TestNothingToJudge(t *testing.T) {
 	table.test(t)
 }
 
-// TestSeveralOutputs of V2 have to be expected by name.
-func TestSeveralOutputs(t *testing.T) {
+// TestAnswersOfV2: several outputs have to be expected by name.
+func TestAnswersOfV2(t *testing.T) {
 	t.Parallel()
 	const body = `{"model_name":"m","model_version":"7","outputs":[{"name":"p","datatype":"FP64","shape":[1,2],"data":[0.25,0.75]},{"name":"q","datatype":"FP64","shape":[1],"data":[3]}]}`
 	table := judged{
-		"by name": {"protocol: v2, expect: {outputs: [{name: p, shape: [1, 2]}, {name: q, data: [3]}], finite: true}", body, report.Passed, "", 0},
+		"another datatype": {"protocol: v2, expect: {outputs: [{name: p, datatype: FP32}]}", body, report.Schema, `another datatype (at outputs["p"].datatype, expected FP32, got FP64)`, 1},
+		"another version":  {"protocol: v2, expect: {version: '8'}", body, report.Value, "another version of the model answers (at model_version, expected 8, got 7)", 1},
+		"too slow":         {"protocol: v2, expect: {latency: 1ns}", body, report.SLO, "the answer took too long (expected at most 1ns, got ", 1},
+		"by name":          {"protocol: v2, expect: {outputs: [{name: p, shape: [1, 2]}, {name: q, data: [3]}], finite: true}", body, report.Passed, "", 0},
 	}
 	for name, field := range map[string]string{"class": "class: [1]", "rowSum": "rowSum: 1", "shape": "shape: [1, 2]"} {
 		table[name] = judgedAnswer{"protocol: v2, expect: {" + field + "}", body, report.Schema,

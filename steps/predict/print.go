@@ -29,7 +29,7 @@ func printCheck(out io.Writer, c *report.Check) {
 	}
 	fmt.Fprintln(out, printable(line))
 	for _, f := range c.Findings {
-		fmt.Fprintf(out, "     %s: %s\n", f.Stage, printable(f.Message))
+		fmt.Fprintf(out, "     %s: %s\n", f.Stage, printable(f.Text()))
 	}
 	for _, row := range c.Examples() {
 		fmt.Fprintf(out, "     %s\n", printable(row))

@@ -232,6 +232,9 @@ func (r *runner) one(ctx context.Context, s *session, c *checks.Check, out *repo
 			out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "not finished: " + context.Cause(ctx).Error()})
 		}
 	}
+	for i := range out.Findings {
+		out.Findings[i] = s.clean(out.Findings[i])
+	}
 	out.Seconds = time.Since(start).Seconds()
 	if out.Outcome != report.Skipped {
 		out.Settle()

@@ -250,9 +250,6 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 	if len(out.Findings) > 0 {
 		out.Replay = s.replay(c, c.Request)
 		out.Answer = s.options.Secrets(shorten(string(a.Body), 2000))
-		for i := range out.Findings {
-			out.Findings[i] = s.clean(out.Findings[i])
-		}
 	}
 }
 
@@ -263,6 +260,8 @@ func (s *session) transport(err error) report.Finding {
 
 // clean takes secrets out of a finding.
 func (s *session) clean(f report.Finding) report.Finding {
-	f.Message, f.Got, f.Expected = s.options.Secrets(f.Message), s.options.Secrets(f.Got), s.options.Secrets(f.Expected)
+	for _, text := range []*string{&f.Message, &f.Where, &f.Got, &f.Expected} {
+		*text = s.options.Secrets(*text)
+	}
 	return f
 }

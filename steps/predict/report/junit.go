@@ -139,9 +139,9 @@ func (c *Check) junitProblem() *junitProblem {
 	var lines []string
 	for _, f := range c.Findings {
 		if p.message == "" && f.Stage == c.Outcome {
-			p.message = f.Message
+			p.message = f.Text()
 		}
-		lines = append(lines, string(f.Stage)+": "+f.Message)
+		lines = append(lines, string(f.Stage)+": "+f.Text())
 	}
 	lines = append(lines, c.Examples()...)
 	if c.Answer != "" {

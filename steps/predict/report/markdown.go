@@ -91,7 +91,7 @@ func (c *Check) result() string {
 	if c.bad() && len(c.Findings) > 0 {
 		for _, f := range c.Findings {
 			if f.Stage == c.Outcome {
-				return f.Message
+				return f.Text()
 			}
 		}
 	}
@@ -109,7 +109,7 @@ func (c *Check) explain() string {
 			fmt.Fprintf(&b, "- and %d more\n", len(c.Findings)-i)
 			break
 		}
-		fmt.Fprintf(&b, "- %s: %s\n", f.Stage, cell(f.Message, maxText))
+		fmt.Fprintf(&b, "- %s: %s\n", f.Stage, cell(f.Text(), maxText))
 	}
 	if d := c.Dataset; d != nil && len(d.Wrong) > 0 {
 		b.WriteString("\n| line | input | expected | got |\n| --- | --- | --- | --- |\n")

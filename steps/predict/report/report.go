@@ -90,17 +90,6 @@ type Check struct {
 	Compare *Compare `json:"compare,omitempty"`
 }
 
-// Finding is one thing that is wrong.
-type Finding struct {
-	Stage    Stage  `json:"stage"`
-	Message  string `json:"message"`
-	Where    string `json:"where,omitempty"`
-	Expected string `json:"expected,omitempty"`
-	Got      string `json:"got,omitempty"`
-	Count    int    `json:"count,omitempty"` // values that differ
-	Total    int    `json:"total,omitempty"` // values compared
-}
-
 // Latency is how long answers took, in milliseconds.
 type Latency struct {
 	Count     int           `json:"count"`
