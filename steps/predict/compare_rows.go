@@ -15,12 +15,12 @@ import (
 // answers compares what the two answer to the same inputs, row by row.
 func (c *comparison) answers(asked subject, baseline, candidate *seldonclient.Message, out *report.Check) {
 	before, after := rowsOrWhole(baseline), rowsOrWhole(candidate)
-	if len(baseline.Names) > 0 && len(candidate.Names) > 0 {
-		if from, same := order(candidate.Names, baseline.Names); same {
+	if one, other := columnsOf(baseline), columnsOf(candidate); len(one) > 0 && len(other) > 0 {
+		if from, same := order(other, one); same {
 			after, _ = permute(after, from).([]any)
 		} else if !c.otherNames {
 			c.otherNames = true
-			f := report.Finding{Stage: report.Schema, Where: "data.names", Expected: fmt.Sprintf("%q", baseline.Names), Got: fmt.Sprintf("%q", candidate.Names)}
+			f := report.Finding{Stage: report.Schema, Expected: quoted(one), Got: quoted(other)}
 			f.Message = fmt.Sprintf("the candidate answers with other columns: names are %s, the baseline's are %s", f.Got, f.Expected)
 			out.Findings = append(out.Findings, f)
 		}
@@ -42,6 +42,19 @@ func at(rows []any, i int) any {
 		return rows[i]
 	}
 	return nil
+}
+
+// columnsOf are the names that an answer has for its columns: those of its
+// outputs, by which [rowsOrWhole] sorts them, where it has several.
+func columnsOf(m *seldonclient.Message) []string {
+	if m.Kind != "outputs" || len(m.Outputs) == 1 {
+		return m.Names
+	}
+	var names []string
+	for _, t := range m.Outputs {
+		names = append(names, t.Name)
+	}
+	return sorted(names)
 }
 
 // rowsOrWhole are the rows of an answer, else its outputs by their names, else

@@ -51,3 +51,29 @@ func TestCompareAnswers(t *testing.T) {
 		})
 	}
 }
+
+// TestCompareOutputs compares the outputs of V2 by their names.
+func TestCompareOutputs(t *testing.T) {
+	t.Parallel()
+	outputs := func(names ...string) modeltest.Options {
+		var list []string
+		for _, name := range names {
+			list = append(list, `{"name":"`+name+`","datatype":"BYTES","shape":[1],"data":["of `+name+`"]}`)
+		}
+		return modeltest.Options{Fault: modeltest.Text(200, "application/json", `{"model_name":"m","outputs":[`+strings.Join(list, ",")+`]}`)}
+	}
+	base := modeltest.New(t, outputs("p", "q"))
+	for name, tc := range map[string]struct {
+		candidate modeltest.Options
+		stage     report.Stage
+	}{
+		"in order": {outputs("p", "q"), report.Passed}, "another order": {outputs("q", "p"), report.Passed}, "another output": {outputs("p", "r"), report.Schema},
+	} {
+		candidate := modeltest.New(t, tc.candidate)
+		o := run(t, "defaults: {protocol: v2, model: m}\nchecks:\n- {name: one, request: {data: {ndarray: [[1, 2]]}}}\n- {name: canary, compare: all, expect: {agreement: {min: 0.5}}}\n", nil,
+			"--endpoint", candidate.URL, "--baseline", base.URL)
+		if c := o.check(t, "canary"); c.Outcome != tc.stage {
+			t.Errorf("%s: outcome %s, want %s: %s%s", name, c.Outcome, tc.stage, o.stdout, o.stderr)
+		}
+	}
+}

@@ -124,7 +124,7 @@ func (j *judgement) message(m *seldonclient.Message) {
 	}
 	if e.Names != nil {
 		if _, same := order(m.Names, e.Names); !same {
-			j.schema("names are %q, expected %q", m.Names, e.Names)
+			j.schema("names are %s, expected %s", quoted(m.Names), quoted(e.Names))
 		}
 	}
 	if e.Version != "" && m.Version != e.Version {

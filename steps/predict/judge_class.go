@@ -45,7 +45,7 @@ func (j *judgement) classes(m *seldonclient.Message, want match.Pattern) {
 		}
 		if got = spelled(got, expected); got != expected {
 			if wrong++; wrong == 1 {
-				first = report.Finding{Stage: report.Value, Where: fmt.Sprintf("row %d", i), Expected: expected, Got: got}
+				first = report.Finding{Stage: report.Value, Where: fmt.Sprintf("row %d", i), Expected: shorten(expected, 100), Got: shorten(got, 100)}
 			}
 		}
 	}

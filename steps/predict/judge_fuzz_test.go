@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/predict/contract"
 	"github.com/model-delivery/model-delivery/steps/predict/match"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
@@ -170,6 +171,10 @@ func FuzzJudge(f *testing.F) {
 		f.Add([]byte(seed.body), []byte(seed.other), []byte(seed.wanted), seed.kinds)
 	}
 	schema := schemas(f)
+	terms, err := contract.Parse([]byte(`{"features":[{"name":"x"}],"targets":[{"name":"a","ftype":"categorical","values":["a",1,null,true]},{"name":"b","dtype":"INT","range":[0,1]}]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, body, other, wanted []byte, kinds uint16) {
 		want, err := value.Decode(wanted)
 		if err != nil {
@@ -194,6 +199,9 @@ func FuzzJudge(f *testing.F) {
 				one.Findings = append(one.Findings, j.findings...)
 			}
 			score(c, kinds, m, &set)
+			if err := terms.Check(m.Value, m.Names, 1); err != nil {
+				one.Findings = append(one.Findings, report.Finding{Stage: report.Schema, Message: err.Error()})
+			}
 			if before, err := (&seldonclient.Answer{Status: http.StatusOK, Body: other}).Message(); err == nil {
 				cmp := &comparison{tolerance: c.Tolerance}
 				cmp.answers([]any{"input"}, before, m, &compared)

@@ -26,7 +26,7 @@ func (j *judgement) payload(m *seldonclient.Message, want *checks.Payload) {
 	if want.Names != nil {
 		from, same := order(m.Names, want.Names)
 		if !same {
-			j.add(report.Finding{Stage: report.Schema, Message: "the answer's names are not those expected", Where: "data.names", Expected: fmt.Sprintf("%q", want.Names), Got: fmt.Sprintf("%q", m.Names)})
+			j.add(report.Finding{Stage: report.Schema, Message: "the answer's names are not those expected", Where: "data.names", Expected: quoted(want.Names), Got: quoted(m.Names)})
 			return
 		}
 		got = permute(got, from)

@@ -1,6 +1,9 @@
 package predict
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // order says where each of the wanted names is among names; false when they are
 // others. A name that is repeated does not say which column is meant: then they
@@ -22,6 +25,9 @@ func order(names, wanted []string) ([]int, bool) {
 	}
 	return from, true
 }
+
+// quoted are names as they are shown.
+func quoted(names []string) string { return shorten(fmt.Sprintf("%q", names), 300) }
 
 func sorted(list []string) []string {
 	out := slices.Clone(list)

@@ -192,7 +192,7 @@ func (s *scorer) score(b batch, i int, row any, names labels) error {
 			return err
 		}
 		same = expected == predicted
-		got = predicted
+		got = shorten(predicted, 60)
 	}
 	if !same {
 		s.mismatches++

@@ -31,7 +31,7 @@ type Variable struct {
 const (
 	maxColumns = 1_000_000
 	maxRepeat  = 100_000
-	maxValues  = 2_000_000 // in one request
+	maxValues  = 1_000_000 // in one request
 )
 
 // Parse reads a contract file.
