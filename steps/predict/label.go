@@ -98,13 +98,16 @@ func (l labels) of(row any) (string, error) {
 			return "", fmt.Errorf("a row is empty")
 		case at < len(l.columns):
 			return l.columns[at], nil
+		case len(l.columns) > 0:
+			return "", fmt.Errorf("column %d of %d leads, there are %d classes", at, len(list), len(l.columns))
 		}
-		return l.label(float64(at))
+		return strconv.Itoa(at), nil
 	}
 }
 
 // label is the name of a class: a whole number, also one written as text, is
-// an index where names are known, and else its own name.
+// an index where names are known, and else its own name. A number that is no index
+// of those names is no class.
 func (l labels) label(v any) (string, error) {
 	switch x := v.(type) {
 	case string:

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/predict/match"
 	"github.com/model-delivery/model-delivery/steps/predict/metrics"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
@@ -198,11 +199,12 @@ func (s *scorer) near(expected, predicted float64) bool {
 	return delta == 0 || (!math.IsInf(delta, 0) && (delta <= t.Absolute || delta <= t.Relative*math.Abs(expected)))
 }
 
-// nearNumbers is near for values that may be no numbers.
+// nearNumbers is near for values that may be no numbers; without a tolerance no
+// two are near that are not the same.
 func (s *scorer) nearNumbers(expected, predicted any) bool {
 	x, ok := value.Float(expected)
 	y, both := value.Float(predicted)
-	return ok && both && s.near(x, y)
+	return ok && both && s.check.Tolerance != (match.Tolerance{}) && s.near(x, y)
 }
 
 // plainText shows a label: text as it is.
