@@ -82,7 +82,7 @@ func TestCompare(t *testing.T) {
 // TestLargeSets ends soon, also where hardly anything fits.
 func TestLargeSets(t *testing.T) {
 	t.Parallel()
-	const n = maxSet / 2
+	const n = maxSet / 5
 	items, got := make([]any, n), make([]any, n)
 	for i := range items {
 		// Each fits what is given at its place or before, so that pairing in the
