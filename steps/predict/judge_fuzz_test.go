@@ -145,7 +145,7 @@ func score(c *checks.Check, kinds uint16, m *seldonclient.Message, out *report.C
 		b.labels = append(b.labels, labels[i%len(labels)])
 	}
 	if f := s.add(b, m); f != nil {
-		s.fail(*f, b.lines)
+		s.fail(*f, b)
 	}
 	s.finish(out)
 }
@@ -204,7 +204,7 @@ func FuzzJudge(f *testing.F) {
 			}
 			if before, err := (&seldonclient.Answer{Status: http.StatusOK, Body: other}).Message(); err == nil {
 				cmp := &comparison{tolerance: c.Tolerance}
-				cmp.answers([]any{"input"}, before, m, &compared)
+				cmp.answers(subject{check: c, inputs: []any{"input"}}, before, m, &compared)
 				cmp.finish(c, &compared)
 				compareWithItself(t, c, m)
 			}
@@ -225,7 +225,7 @@ func compareWithItself(t *testing.T, c *checks.Check, m *seldonclient.Message) {
 	t.Helper()
 	same := &comparison{tolerance: c.Tolerance}
 	out := report.Check{}
-	if same.answers([]any{"input"}, m, m, &out); same.alike != same.rows || same.largest != 0 || len(out.Findings) > 0 {
+	if same.answers(subject{check: c, inputs: []any{"input"}}, m, m, &out); same.alike != same.rows || same.largest != 0 || len(out.Findings) > 0 {
 		t.Errorf("%s does not agree with itself: %d of %d rows, by %v, %+v", value.String(m.Value, 0), same.alike, same.rows, same.largest, out.Findings)
 	}
 }

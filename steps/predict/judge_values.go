@@ -159,6 +159,10 @@ func (j *judgement) oneOutput(m *seldonclient.Message, field string) bool {
 	if m.Kind != "outputs" || len(m.Outputs) == 1 {
 		return true
 	}
+	if len(m.Outputs) == 0 {
+		j.schema("%s is expected of one output, the answer has none", field)
+		return false
+	}
 	j.schema("%s is expected of one output, the answer has %s; expect each by its name, under outputs", field, outputsText(m))
 	return false
 }

@@ -35,12 +35,12 @@ func TestTensorFlowColumns(t *testing.T) {
 		"class of one by name":   {named, "{class: [1], shape: [1, 2]}", report.Passed, ""},
 		"another class":          {named, "{class: [0]}", report.Value, "is class 1, expected 0"},
 		"one by name, alone":     {named, "{outputs: [[0.25, 0.75]]}", report.Passed, ""},
-		"class of two":           {two, "{class: [1]}", report.Schema, `the answer has 2 outputs, ["label" "scores"]`},
-		"shape of two":           {two, "{shape: [1, 2]}", report.Schema, "the answer has 2 outputs; expect the shape of each"},
+		"class of two":           {two, "{class: [1]}", report.Schema, `class is expected of one output, the answer has 2`},
+		"shape of two":           {two, "{shape: [1, 2]}", report.Schema, "shape is expected of one output, the answer has 2"},
 		"numbers of two":         {`{"outputs":{"a":[1],"b":[[7]]}}`, "{range: {max: 5}}", report.Value, "value 1 is 7"},
 		"not an array":           {`{"outputs":7}`, "{outputs: [7]}", report.Schema, "an array of 1"},
 		"bytes alone":            {`{"outputs":{"b64":"aGk="}}`, "{outputs: {b64: aGk=}}", report.Passed, ""},
-		"nothing":                {`{"outputs":{}}`, "{class: [1]}", report.Schema, "the answer has 0 outputs"},
+		"nothing":                {`{"outputs":{}}`, "{class: [1]}", report.Schema, "the answer has none"},
 		"rows of two lengths":    {`{"outputs":{"a":[[1],[2,3]]}}`, "{outputs: {a: [[1], [2, 3]]}}", report.Passed, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
