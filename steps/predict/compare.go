@@ -174,23 +174,38 @@ func (c *comparison) finish(check *checks.Check, out *report.Check) {
 
 // plain asks and expects no more than an answer of the protocol.
 func (s *session) plain(ctx context.Context, c *checks.Check, q *checks.Request, out *report.Check) (*seldonclient.Answer, *seldonclient.Message, *report.Finding) {
+	a, f := s.send(ctx, c, q, out)
+	if f != nil {
+		return nil, nil, f
+	}
+	m, f := s.read(a)
+	return a, m, f
+}
+
+// send asks and expects an answer.
+func (s *session) send(ctx context.Context, c *checks.Check, q *checks.Request, out *report.Check) (*seldonclient.Answer, *report.Finding) {
 	p, err := s.prepare(c, q)
 	if err != nil {
-		return nil, nil, &report.Finding{Stage: report.Transport, Message: err.Error()}
+		return nil, &report.Finding{Stage: report.Transport, Message: err.Error()}
 	}
 	a, flakes, err := s.ask(ctx, p, nil, s.options.Retries)
 	out.Flakes = append(out.Flakes, flakes...)
 	if err != nil {
 		f := s.transport(err)
-		return nil, nil, &f
+		return nil, &f
 	}
+	return a, nil
+}
+
+// read expects an answer to be one of the protocol.
+func (s *session) read(a *seldonclient.Answer) (*seldonclient.Message, *report.Finding) {
 	if findings := judge(&checks.Check{Method: seldonclient.Predict}, a); len(findings) > 0 {
 		f := s.clean(findings[0])
-		return a, nil, &f
+		return nil, &f
 	}
 	m, err := a.Message()
 	if err != nil {
-		return a, nil, &report.Finding{Stage: report.Schema, Message: err.Error()}
+		return nil, &report.Finding{Stage: report.Schema, Message: err.Error()}
 	}
-	return a, m, nil
+	return m, nil
 }

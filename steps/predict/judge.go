@@ -150,11 +150,16 @@ func anyMap(m map[string]any) any {
 
 // shorten puts text on one line of at most n bytes.
 func shorten(text string, n int) string {
+	more := len(text) > 8*n // of a long text only the beginning is looked at
+	if more {
+		text = text[:8*n]
+	}
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\ufffd")), " ")
-	if len(text) <= n {
+	if len(text) <= n && !more {
 		return text
 	}
-	for n > 0 && text[n]&0xc0 == 0x80 {
+	n = min(n, len(text))
+	for n > 0 && n < len(text) && text[n]&0xc0 == 0x80 {
 		n--
 	}
 	return text[:n] + "…"

@@ -117,7 +117,7 @@ func (s *session) loop(ctx context.Context, run *loadRun, w *worker) {
 		w.service.Add(done.Sub(sent))
 		w.due.Add(done.Sub(due))
 		run.answers.Add(1)
-		if why := run.wrong(a, err); why != "" {
+		if why := run.wrong(s, a, err); why != "" {
 			if len(w.errors) < 100 || w.errors[why] > 0 {
 				w.errors[why]++
 			} else {
@@ -135,13 +135,14 @@ func (s *session) loop(ctx context.Context, run *loadRun, w *worker) {
 
 // wrong says why an answer counts as an error; "": it does not. An answer that
 // is byte for byte one that was found right needs no second look.
-func (run *loadRun) wrong(a *seldonclient.Answer, err error) string {
+func (run *loadRun) wrong(s *session, a *seldonclient.Answer, err error) string {
 	if err != nil {
 		return shorten(err.Error(), 200)
 	}
 	if a == run.good.Load() {
 		return ""
 	}
+	defer s.hold(a)()
 	findings := judge(run.check, a)
 	if len(findings) > 0 {
 		return string(findings[0].Stage) + ": " + shorten(findings[0].Message, 200)

@@ -208,9 +208,9 @@ func (s *scorer) score(b batch, i int, row any, names labels) error {
 func (s *session) dataset(ctx context.Context, c *checks.Check, out *report.Check) {
 	score := newScorer(c)
 	err := s.eachBatch(ctx, c, c.Dataset, func(b batch) bool {
-		a, m, finding := s.askRows(ctx, c, b, score)
+		a, finding := s.askRows(ctx, c, b, score)
 		if finding == nil {
-			finding = score.add(b, m)
+			finding = s.scoreRows(a, b, score)
 		}
 		if a != nil {
 			score.mu.Lock()
@@ -277,13 +277,23 @@ func (s *session) eachBatch(ctx context.Context, c *checks.Check, d *checks.Data
 }
 
 // askRows asks for the rows of a batch.
-func (s *session) askRows(ctx context.Context, c *checks.Check, b batch, score *scorer) (*seldonclient.Answer, *seldonclient.Message, *report.Finding) {
+func (s *session) askRows(ctx context.Context, c *checks.Check, b batch, score *scorer) (*seldonclient.Answer, *report.Finding) {
 	var repeated report.Check
-	a, m, finding := s.plain(ctx, c, &checks.Request{Body: batchBody(c.Dataset, b.rows)}, &repeated)
+	a, finding := s.send(ctx, c, &checks.Request{Body: batchBody(c.Dataset, b.rows)}, &repeated)
 	if len(repeated.Flakes) > 0 {
 		score.mu.Lock()
 		score.flakes = append(score.flakes, repeated.Flakes...)
 		score.mu.Unlock()
 	}
-	return a, m, finding
+	return a, finding
+}
+
+// scoreRows reads and scores the answer to a batch.
+func (s *session) scoreRows(a *seldonclient.Answer, b batch, score *scorer) *report.Finding {
+	defer s.hold(a)()
+	m, finding := s.read(a)
+	if finding != nil {
+		return finding
+	}
+	return score.add(b, m)
 }

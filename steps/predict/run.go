@@ -53,6 +53,7 @@ type Options struct {
 	Reports string
 
 	requests *keeper
+	large    chan struct{} // held while a large answer is looked at
 }
 
 // Run runs the checks and returns what came of them. Where there is a report the
@@ -69,6 +70,7 @@ func Run(ctx context.Context, o Options) (*report.Report, error) {
 		o.Concurrency = 1
 	}
 	o.requests = newKeeper(o.Reports, o.Secrets)
+	o.large = make(chan struct{}, 1)
 	r := &runner{options: o, report: newReport(o.File)}
 	defer r.close()
 	start := time.Now()

@@ -242,6 +242,7 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 	s.latencies.Add(a.Latency)
 	s.mu.Unlock()
 	out.Status = a.Status
+	defer s.hold(a)()
 	out.Findings = judge(c, a)
 	if f := s.identity(a); f != nil {
 		out.Findings = append(out.Findings, *f)

@@ -30,6 +30,9 @@ func decodeRaw(datatype string, raw []byte) ([]any, error) {
 	if len(raw)%size != 0 {
 		return nil, fmt.Errorf("%d bytes are no whole number of %s", len(raw), datatype)
 	}
+	if len(raw)/size > value.MaxValues {
+		return nil, fmt.Errorf("%d values of %s are more than the %d that are read", len(raw)/size, datatype, value.MaxValues)
+	}
 	out := make([]any, 0, len(raw)/size)
 	for ; len(raw) > 0; raw = raw[size:] {
 		out = append(out, decodeElement(datatype, raw))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 )
 
 // DefaultMaxResponse is how many bytes an answer may have.
@@ -80,16 +81,17 @@ type Answer struct {
 	Code   codes.Code // of gRPC; OK over REST
 	Header http.Header
 	// Body is the answer as it came. Over gRPC it is the JSON form of the
-	// message, or the status message of an error.
+	// message, of a large one its beginning, or the status message of an error.
 	Body []byte
 	// Latency is how long it took until the answer was whole.
 	Latency time.Duration
 
 	protocol Protocol
 	method   Method
-	tree     map[string]any // of gRPC answers
-	wire     []byte         // a gRPC answer as it came
-	broken   error          // why a gRPC answer has no tree
+	tree     map[string]any       // of gRPC answers
+	wire     []byte               // a gRPC answer as it came
+	message  func() proto.Message // of a large one, whose tree is not kept
+	broken   error                // why a gRPC answer has no tree
 }
 
 // Client asks one model. It is safe for concurrent use.

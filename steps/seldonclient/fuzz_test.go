@@ -93,10 +93,7 @@ func FuzzMessages(f *testing.F) {
 		if v2 {
 			m, protocol = &inferencepb.ModelInferResponse{}, V2
 		}
-		if proto.Unmarshal(wire, m) != nil {
-			return
-		}
-		tree, err := fromMessage(m)
+		tree, err := treeOf(wire, m)
 		if err != nil {
 			return
 		}

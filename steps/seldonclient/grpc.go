@@ -17,14 +17,15 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 type grpcClient struct {
 	options Options
 	conn    *grpc.ClientConn
 	headers metadata.MD
+	// large is held while a large answer is decoded: it takes many times its
+	// own size.
+	large chan struct{}
 }
 
 func newGRPC(o Options) (*grpcClient, error) {
@@ -48,7 +49,7 @@ func newGRPC(o Options) (*grpcClient, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare a gRPC connection to %s: %w", o.Target.Endpoint, err)
 	}
-	c := &grpcClient{options: o, conn: conn, headers: metadata.MD{}}
+	c := &grpcClient{options: o, conn: conn, headers: metadata.MD{}, large: make(chan struct{}, 1)}
 	if o.Target.Gateway != NoGateway && o.Target.Gateway != "" {
 		c.headers.Set("seldon", o.Target.Deployment)
 		c.headers.Set("namespace", o.Target.Namespace)
@@ -127,7 +128,7 @@ func (i *invocation) Again(ctx context.Context, known *Answer) (*Answer, error) 
 	for name, values := range header {
 		a.Header[http.CanonicalHeaderKey(name)] = values
 	}
-	a.decode(i.answer())
+	i.decode(a)
 	if i.method == Ready || i.method == Live {
 		if ready, _ := either(a.tree, "ready", "live").(bool); !ready {
 			a.Status = http.StatusServiceUnavailable
@@ -144,20 +145,6 @@ func (a *Answer) refused(err error) {
 	if a.protocol == Seldon {
 		a.tree = map[string]any{"status": map[string]any{"status": "FAILURE", "code": float64(a.Status), "info": s.Message(), "reason": s.Code().String()}}
 	}
-}
-
-// decode fills in the JSON form of what came.
-func (a *Answer) decode(into proto.Message) {
-	err := proto.Unmarshal(a.wire, into)
-	if err == nil {
-		a.tree, err = fromMessage(into)
-	}
-	if err != nil {
-		a.broken = schemaErrorf("the answer is malformed: %s", strings.ReplaceAll(err.Error(), "\u00a0", " "))
-		a.Body = a.wire
-		return
-	}
-	a.Body = value.Append(nil, a.tree)
 }
 
 // transportError tells a call that got no answer from one that was answered

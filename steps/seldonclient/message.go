@@ -71,6 +71,8 @@ func (a *Answer) Tree() (any, error) {
 		return nil, a.broken
 	case a.tree != nil:
 		return a.tree, nil
+	case a.message != nil:
+		return treeOf(a.wire, a.message())
 	}
 	body := a.Body
 	if header, ok, err := a.binaryHeader(); err != nil {

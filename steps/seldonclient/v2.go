@@ -51,10 +51,14 @@ func (a *Answer) readV2(tree any) (*Message, error) {
 	} else if ok {
 		rest = a.Body[header:]
 	}
+	taken := 0
 	for i, item := range list {
 		tensor, after, err := readOutput(item, rest)
 		if err != nil {
 			return nil, schemaErrorf("outputs[%d]: %w", i, err)
+		}
+		if taken += size(tensor.Shape); taken > value.MaxValues {
+			return nil, schemaErrorf("the outputs have more than %d values", value.MaxValues)
 		}
 		rest = after
 		m.Outputs = append(m.Outputs, tensor)
@@ -66,6 +70,15 @@ func (a *Answer) readV2(tree any) (*Message, error) {
 		m.Value = m.Outputs[0].Value
 	}
 	return m, nil
+}
+
+// size is how many values a tensor of that shape has.
+func size(shape []int) int {
+	n := 1
+	for _, dim := range shape {
+		n *= dim
+	}
+	return n
 }
 
 // readOutput reads one tensor; rest is the binary data not yet taken.

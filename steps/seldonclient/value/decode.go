@@ -9,9 +9,24 @@ import (
 // MaxDepth is how deeply arrays and objects may be nested.
 const MaxDepth = 1000
 
-// MaxValues is how many values a text may hold: each takes many times the memory
-// of the two bytes that the smallest needs.
-const MaxValues = 4_000_000
+// MaxMemory bounds what the value of a text takes, in bytes as they are counted
+// here: an empty array takes many times the memory of its two characters, and an
+// object more. 16 MiB of numbers with a few digits each fit.
+const MaxMemory = 80 << 20
+
+// MaxValues is how many elements a tensor may hold that does not come as text.
+const MaxValues = 4 << 20
+
+// What values take, in bytes: each has a place in what holds it, and most have
+// something behind that.
+const (
+	costPlace  = 16
+	costNumber = 8
+	costString = 16  // and its text
+	costArray  = 32  // and its elements' places
+	costObject = 64  // while it is empty
+	costFields = 320 // of an object that has any
+)
 
 // SyntaxError says where a text stops being JSON.
 type SyntaxError struct {
@@ -23,9 +38,19 @@ func (e *SyntaxError) Error() string {
 	return fmt.Sprintf("not JSON at byte %d: %s", e.Offset, e.What)
 }
 
+// SizeError says that a text is not read because its value would take too much
+// memory.
+type SizeError struct {
+	Offset int // bytes from the start, up to which it was read
+}
+
+func (e *SizeError) Error() string {
+	return fmt.Sprintf("too much to hold: the value up to byte %d alone takes %d MiB of memory", e.Offset, MaxMemory>>20)
+}
+
 // Decode reads one JSON text, in which NaN, Infinity and -Infinity are numbers
 // too. Of a key that is repeated the last value counts. The error is a
-// [*SyntaxError].
+// [*SyntaxError] or a [*SizeError].
 func Decode(data []byte) (any, error) {
 	d := decoder{data: data}
 	d.space()
@@ -41,12 +66,20 @@ func Decode(data []byte) (any, error) {
 }
 
 type decoder struct {
-	data   []byte
-	pos    int
-	values int
+	data []byte
+	pos  int
+	cost int
 }
 
 func (d *decoder) fail(what string) error { return &SyntaxError{Offset: d.pos, What: what} }
+
+// spend counts what a value takes.
+func (d *decoder) spend(bytes int) error {
+	if d.cost += bytes; d.cost > MaxMemory {
+		return &SizeError{Offset: d.pos}
+	}
+	return nil
+}
 
 func (d *decoder) space() {
 	for d.pos < len(d.data) {
@@ -63,8 +96,8 @@ func (d *decoder) value(depth int) (any, error) {
 	if d.pos >= len(d.data) {
 		return nil, d.fail("it ends too early")
 	}
-	if d.values++; d.values > MaxValues {
-		return nil, d.fail(fmt.Sprintf("it has more than %d values", MaxValues))
+	if err := d.spend(costPlace); err != nil {
+		return nil, err
 	}
 	if depth > MaxDepth {
 		return nil, d.fail("it is nested too deeply")
@@ -75,7 +108,7 @@ func (d *decoder) value(depth int) (any, error) {
 	case c == '[':
 		return d.array(depth)
 	case c == '"':
-		return d.str()
+		return d.sized()
 	case c == '-' || (c >= '0' && c <= '9'):
 		return d.number()
 	}
@@ -102,6 +135,9 @@ var words = func() []word {
 
 func (d *decoder) array(depth int) (any, error) {
 	d.pos++
+	if err := d.spend(costArray); err != nil {
+		return nil, err
+	}
 	out := []any{}
 	d.space()
 	if d.pos < len(d.data) && d.data[d.pos] == ']' {
@@ -133,18 +169,24 @@ func (d *decoder) array(depth int) (any, error) {
 
 func (d *decoder) object(depth int) (any, error) {
 	d.pos++
+	if err := d.spend(costObject); err != nil {
+		return nil, err
+	}
 	out := map[string]any{}
 	d.space()
 	if d.pos < len(d.data) && d.data[d.pos] == '}' {
 		d.pos++
 		return out, nil
 	}
+	if err := d.spend(costFields); err != nil {
+		return nil, err
+	}
 	for {
 		d.space()
 		if d.pos >= len(d.data) || d.data[d.pos] != '"' {
 			return nil, d.fail("expected a key in an object")
 		}
-		key, err := d.str()
+		key, err := d.sized()
 		if err != nil {
 			return nil, err
 		}
@@ -175,7 +217,19 @@ func (d *decoder) object(depth int) (any, error) {
 	}
 }
 
+// sized reads a string and counts what it takes.
+func (d *decoder) sized() (string, error) {
+	text, err := d.str()
+	if err != nil {
+		return "", err
+	}
+	return text, d.spend(costString + len(text))
+}
+
 func (d *decoder) number() (any, error) {
+	if err := d.spend(costNumber); err != nil {
+		return nil, err
+	}
 	start := d.pos
 	if d.data[d.pos] == '-' {
 		d.pos++
