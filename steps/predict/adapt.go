@@ -1,24 +1,31 @@
 package predict
 
 import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 // adapt turns Seldon's data into what another protocol takes, so that the same
-// checks can be asked of a model that speaks it.
-func adapt(body any, protocol seldonclient.Protocol, d checks.Defaults) any {
+// checks can be asked of a model that speaks it. The error says why it cannot.
+func adapt(body any, protocol seldonclient.Protocol, d checks.Defaults) (any, error) {
 	object, ok := body.(map[string]any)
 	if !ok {
-		return body
+		return body, nil
 	}
 	data, ok := object["data"].(map[string]any)
 	if !ok || protocol == seldonclient.Seldon {
-		return body
+		return body, nil
 	}
 	_, nested, err := seldonclient.ReadData(data)
 	if err != nil {
-		return body
+		return body, nil
 	}
 	out := map[string]any{}
 	for key, v := range object {
@@ -28,26 +35,29 @@ func adapt(body any, protocol seldonclient.Protocol, d checks.Defaults) any {
 	}
 	if protocol == seldonclient.TensorFlow {
 		out["instances"] = nested
-		return out
+		return out, nil
 	}
-	out["inputs"] = []any{tensorOf(nested, d.Input)}
-	return out
+	input, err := tensorOf(nested, d)
+	if err != nil {
+		return nil, err
+	}
+	out["inputs"] = []any{input}
+	return out, nil
 }
 
-// tensorOf is nested data as an input of V2.
-func tensorOf(nested any, name string) map[string]any {
-	if name == "" {
-		name = "input-0"
-	}
+// tensorOf is nested data as an input of V2, of the datatype that the defaults
+// name, else of the one that its values are of.
+func tensorOf(nested any, d checks.Defaults) (map[string]any, error) {
 	values := seldonclient.Flatten(nested)
-	datatype := "FP64"
-	if len(values) > 0 {
-		switch values[0].(type) {
-		case string:
-			datatype = "BYTES"
-		case bool:
-			datatype = "BOOL"
+	datatype, err := datatypeOf(values)
+	if err != nil {
+		return nil, err
+	}
+	if given := d.Datatype; given != "" && len(values) > 0 {
+		if !fits(given, datatype) {
+			return nil, fmt.Errorf("data of %s cannot be sent as %s, which defaults.datatype asks for", datatype, given)
 		}
+		datatype = given
 	}
 	dims := []any{float64(len(values))}
 	if shape, err := seldonclient.ShapeOf(nested); err == nil {
@@ -56,7 +66,53 @@ func tensorOf(nested any, name string) map[string]any {
 			dims = append(dims, float64(n))
 		}
 	}
-	return map[string]any{"name": name, "datatype": datatype, "shape": dims, "data": values}
+	return map[string]any{"name": cmp.Or(d.Input, "input-0"), "datatype": datatype, "shape": dims, "data": values}, nil
+}
+
+// datatypeOf is the datatype of V2 that all the values have: BYTES, BOOL, INT64
+// where all are whole, else FP64.
+func datatypeOf(values []any) (string, error) {
+	datatype := ""
+	for _, v := range values {
+		this := ""
+		switch x := v.(type) {
+		case string, []byte:
+			this = "BYTES"
+		case bool:
+			this = "BOOL"
+		case float64:
+			this = "FP64"
+			if x == math.Trunc(x) && math.Abs(x) <= 1<<53 {
+				this = "INT64"
+			}
+		case int64:
+			this = "INT64"
+		case uint64, json.Number:
+			this = "FP64"
+		default:
+			return "", fmt.Errorf("%s has no place in a tensor of V2", value.Kind(v))
+		}
+		switch {
+		case datatype == "" || datatype == this:
+			datatype = this
+		case datatype == "INT64" && this == "FP64", datatype == "FP64" && this == "INT64":
+			datatype = "FP64"
+		default:
+			return "", fmt.Errorf("the data has %s and %s in it, one tensor of V2 has values of one datatype: write inputs, or keep the check to protocol seldon", datatype, this)
+		}
+	}
+	return cmp.Or(datatype, "FP64"), nil
+}
+
+// fits tells whether values of a datatype can be sent as those of another.
+func fits(given, have string) bool {
+	switch have {
+	case "BYTES", "BOOL":
+		return given == have
+	case "INT64":
+		return given != "BYTES" && given != "BOOL"
+	}
+	return slices.Contains([]string{"FP16", "BF16", "FP32", "FP64"}, given)
 }
 
 // dataOf is rows as Seldon's data.

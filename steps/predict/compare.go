@@ -57,7 +57,7 @@ func (r *runner) compare(ctx context.Context, s *session, c *checks.Check, out *
 	} else {
 		for _, other := range r.options.File.Checks {
 			named := len(c.Compare.Checks) == 0 || slices.Contains(c.Compare.Checks, other.Name)
-			if other.Kind() == "request" && other.Method == seldonclient.Predict && named && !expectsFailure(&other.Expect) && ctx.Err() == nil {
+			if other.Kind() == "request" && other.Method == seldonclient.Predict && named && !expectsFailure(&other.Expect) && s.skips(other) == "" && ctx.Err() == nil {
 				asked := subject{check: other, whole: other.Request, inputs: []any{other.Name}, part: func(int) *checks.Request { return other.Request }}
 				cmp.ask(ctx, s, base, asked, out)
 			}

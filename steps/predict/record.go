@@ -89,6 +89,13 @@ func record(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster 
 	}
 	s := newSession(Options{File: file, ReadyTimeout: flags.readyTimeout, Retries: 2, Concurrency: 1, Secrets: secrets(rt), Log: rt.Logf}, d.targets[0])
 	defer s.close()
+	selected = slices.DeleteFunc(selected, func(c *checks.Check) bool {
+		why := s.skips(c)
+		if why != "" {
+			rt.Logf("%s is not recorded: %s", c.Name, why)
+		}
+		return why != ""
+	})
 	for _, c := range selected {
 		if err := s.prepares(c); err != nil {
 			return step.Invalidf("%s:%d: check %q: %w", file.Path, c.Line, c.Name, err)

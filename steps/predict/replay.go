@@ -23,7 +23,10 @@ const maxReplay = 8 << 10
 func (s *session) replay(c *checks.Check, q *checks.Request) string {
 	key := s.speaks(c)
 	o := s.optionsFor(key)
-	call := s.callOf(c, q)
+	call, err := s.callOf(c, q)
+	if err != nil {
+		return ""
+	}
 	if key.transport == seldonclient.GRPC {
 		return s.options.Secrets(s.replayGRPC(o, call))
 	}

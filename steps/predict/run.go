@@ -20,8 +20,11 @@ type Target struct {
 	// Name tells several targets of one run apart; else empty.
 	Name string
 	// Options say how it is asked. Protocol and transport, where they are
-	// set, override those of the checks.
+	// set, stand in for those of the file's defaults.
 	Options seldonclient.Options
+	// Protocol is what the cluster says that it speaks; it counts where neither
+	// Options nor the checks say one.
+	Protocol seldonclient.Protocol
 	// GRPCEndpoint is where calls over gRPC go; "": to Options' endpoint.
 	GRPCEndpoint string
 	// Images and ModelURIs are what the cluster says that the target runs.
@@ -136,28 +139,19 @@ func (r *runner) target(ctx context.Context, t Target) error {
 	if len(selected) == 0 {
 		return &InputError{Err: errors.New("no check is named so")}
 	}
-	// What cannot be asked at all is wrong input, not a failed check.
-	wrong := make([]error, len(selected))
-	parallel.Ranges(len(selected), 0, func(from, to int) {
-		for i := from; i < to; i++ {
-			wrong[i] = s.prepares(selected[i])
-		}
-	})
-	for i, c := range selected {
-		if wrong[i] != nil {
-			return &InputError{Err: fmt.Errorf("%s:%d: check %q: %w", r.options.File.Path, c.Line, c.Name, wrong[i])}
-		}
+	asked, results, err := r.sort(s, selected)
+	if err != nil {
+		return err
 	}
-	waited, notReady := s.ready(ctx, selected)
+	waited, notReady := s.ready(ctx, asked)
 	info := s.info(r.options.File.Defaults)
 	info.ReadySeconds = waited.Seconds()
 	r.report.Targets = append(r.report.Targets, info)
-	results := make([]report.Check, len(selected))
-	for i, c := range selected {
-		results[i] = report.Check{Name: c.Name, Target: t.Name, Kind: c.Kind(), Line: c.Line}
-	}
 	if notReady != nil {
 		for i := range results {
+			if results[i].Outcome == report.Skipped {
+				continue
+			}
 			results[i].Findings = []report.Finding{{Stage: report.NotReady, Message: notReady.Error()}}
 			results[i].Settle()
 		}
@@ -169,6 +163,42 @@ func (r *runner) target(ctx context.Context, t Target) error {
 	r.all(ctx, s, selected, results)
 	r.report.Checks = append(r.report.Checks, results...)
 	return nil
+}
+
+// sort tells the checks that can be asked from those that the flags leave
+// nothing to ask of, whose results are skipped. What cannot be asked at all is
+// wrong input, not a failed check.
+func (r *runner) sort(s *session, selected []*checks.Check) (asked []*checks.Check, results []report.Check, err error) {
+	wrong := make([]error, len(selected))
+	results = make([]report.Check, len(selected))
+	parallel.Ranges(len(selected), 0, func(from, to int) {
+		for i := from; i < to; i++ {
+			c := selected[i]
+			results[i] = report.Check{Name: c.Name, Target: s.target.Name, Kind: c.Kind(), Line: c.Line}
+			if why := s.skips(c); why != "" {
+				results[i].Outcome, results[i].Summary = report.Skipped, why
+				continue
+			}
+			wrong[i] = s.prepares(c)
+		}
+	})
+	for i, c := range selected {
+		if wrong[i] != nil {
+			return nil, nil, r.wrong(c, wrong[i])
+		}
+		if results[i].Outcome != report.Skipped {
+			asked = append(asked, c)
+		}
+	}
+	if len(asked) == 0 {
+		return nil, nil, r.wrong(selected[0], errors.New(results[0].Summary))
+	}
+	return asked, results, nil
+}
+
+// wrong is that a check cannot be asked as it is written.
+func (r *runner) wrong(c *checks.Check, err error) error {
+	return &InputError{Err: fmt.Errorf("%s:%d: check %q: %w", r.options.File.Path, c.Line, c.Name, err)}
 }
 
 // all runs the checks. Requests run side by side; what measures time or sends
@@ -184,14 +214,14 @@ func (r *runner) all(ctx context.Context, s *session, selected []*checks.Check, 
 		})
 	}
 	for i, c := range selected {
-		if c.Kind() == "request" {
+		if c.Kind() == "request" && results[i].Outcome != report.Skipped {
 			work <- i
 		}
 	}
 	close(work)
 	group.Wait()
 	for i, c := range selected {
-		if c.Kind() != "request" {
+		if c.Kind() != "request" && results[i].Outcome != report.Skipped {
 			r.options.Log("%s: %s", c.Name, describe(c))
 			r.one(ctx, s, c, &results[i])
 		}

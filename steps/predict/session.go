@@ -43,11 +43,6 @@ func (s *session) close() {
 	}
 }
 
-// speaks returns the protocol and transport that a check is asked over.
-func (s *session) speaks(c *checks.Check) clientKey {
-	return clientKey{cmp.Or(s.target.Options.Protocol, c.Protocol), cmp.Or(s.target.Options.Transport, c.Transport)}
-}
-
 // optionsFor are those of a client.
 func (s *session) optionsFor(key clientKey) seldonclient.Options {
 	d := s.options.File.Defaults
@@ -94,7 +89,7 @@ func (s *session) client(c *checks.Check) (*seldonclient.Client, error) {
 
 // info describes the target for the report.
 func (s *session) info(d checks.Defaults) report.Target {
-	key := clientKey{cmp.Or(s.target.Options.Protocol, d.Protocol), cmp.Or(s.target.Options.Transport, d.Transport)}
+	key := clientKey{s.protocol(d.Protocol), cmp.Or(s.target.Options.Transport, d.Transport)}
 	o := s.optionsFor(key)
 	return report.Target{
 		Name: s.target.Name, Endpoint: s.options.Secrets(o.Target.Endpoint), Gateway: string(cmp.Or(o.Target.Gateway, seldonclient.NoGateway)),
@@ -103,19 +98,23 @@ func (s *session) info(d checks.Defaults) report.Target {
 	}
 }
 
-// callOf is the call that a request makes.
-func (s *session) callOf(c *checks.Check, q *checks.Request) seldonclient.Call {
+// callOf is the call that a request makes. What was turned into another protocol
+// is not sent as it was written.
+func (s *session) callOf(c *checks.Check, q *checks.Request) (seldonclient.Call, error) {
 	call := seldonclient.Call{Method: c.Method, Timeout: c.Timeout}
 	if q == nil {
-		return call
+		return call, nil
 	}
 	call.Headers, call.ContentType, call.Binary = q.Headers, q.ContentType, q.Binary
 	key := s.speaks(c)
-	call.Body = adapt(q.Body, key.protocol, s.options.File.Defaults)
-	if q.Raw != nil && (key.transport == seldonclient.REST || q.Body == nil) {
+	var err error
+	if call.Body, err = adapt(q.Body, key.protocol, s.options.File.Defaults); err != nil {
+		return call, err
+	}
+	if q.Raw != nil && (key.transport == seldonclient.REST && key.protocol == c.Protocol || q.Body == nil) {
 		call.Raw = q.Raw
 	}
-	return call
+	return call, nil
 }
 
 // prepare builds a check's call.
@@ -124,7 +123,11 @@ func (s *session) prepare(c *checks.Check, q *checks.Request) (seldonclient.Prep
 	if err != nil {
 		return nil, err
 	}
-	return client.Prepare(s.callOf(c, q))
+	call, err := s.callOf(c, q)
+	if err != nil {
+		return nil, err
+	}
+	return client.Prepare(call)
 }
 
 // prepares tells whether a check can be asked at all.

@@ -45,6 +45,21 @@ type rpc struct {
 	answer  func() proto.Message
 }
 
+// Supports tells whether a protocol has a method over a transport.
+func Supports(p Protocol, t Transport, m Method) bool {
+	if t != GRPC {
+		_, err := Target{Model: "model"}.api(p, m)
+		return err == nil
+	}
+	switch p {
+	case Seldon:
+		return m == Predict || m == Feedback || m == Metadata
+	case V2:
+		return m != Feedback && m != Explain
+	}
+	return false
+}
+
 func (c *grpcClient) seldonMethod(call Call) (rpc, error) {
 	message := func() proto.Message { return &seldonpb.SeldonMessage{} }
 	switch call.Method {

@@ -31,8 +31,10 @@ func (r *reader) check(n *yaml.Node, where string, d Defaults) *Check {
 			return true
 		case "protocol":
 			c.Protocol = cmp.Or(r.protocol(v, at), d.Protocol)
+			c.SaysProtocol = true
 		case "transport":
 			c.Transport = cmp.Or(r.transport(v, at), d.Transport)
+			c.SaysTransport = true
 		case "timeout":
 			c.Timeout = r.duration(v, at)
 		case "method":

@@ -28,6 +28,9 @@ type File struct {
 
 // Defaults hold for every check that does not say otherwise.
 type Defaults struct {
+	// SaysProtocol tells that the file itself says the protocol.
+	SaysProtocol bool
+
 	Protocol  seldonclient.Protocol
 	Transport seldonclient.Transport
 	Timeout   time.Duration
@@ -35,6 +38,7 @@ type Defaults struct {
 	Model     string // name of the model, for V2 and TensorFlow
 	Version   string
 	Input     string   // name of the tensor that data becomes in V2
+	Datatype  string   // of that tensor; "": that of its values
 	Classes   []string // names of the classes, by index
 	Headers   http.Header
 }
@@ -45,6 +49,10 @@ type Check struct {
 	Line      int
 	Protocol  seldonclient.Protocol
 	Transport seldonclient.Transport
+	// SaysProtocol and SaysTransport tell that the check says them by itself,
+	// which no flag overrides.
+	SaysProtocol, SaysTransport bool
+
 	Timeout   time.Duration
 	Method    seldonclient.Method
 	Classes   []string

@@ -124,6 +124,7 @@ func (r *reader) head(root *yaml.Node) (*File, *yaml.Node) {
 			r.problem(root, missing.field, "is missing; write %s: %s", missing.field, missing.want)
 		}
 	}
+	f.Defaults.SaysProtocol = f.Defaults.Protocol != ""
 	if f.Defaults.Protocol == "" {
 		f.Defaults.Protocol = seldonclient.Seldon
 	}
@@ -199,7 +200,7 @@ func notUTF8(data []byte) int {
 
 func (r *reader) defaults(n *yaml.Node) Defaults {
 	var d Defaults
-	known := []string{"protocol", "transport", "timeout", "tolerance", "model", "version", "input", "classes", "headers"}
+	known := []string{"protocol", "transport", "timeout", "tolerance", "model", "version", "input", "datatype", "classes", "headers"}
 	r.each(n, "defaults", known, func(key string, v *yaml.Node) bool {
 		where := "defaults." + key
 		switch key {
@@ -217,6 +218,8 @@ func (r *reader) defaults(n *yaml.Node) Defaults {
 			d.Version = r.text(v, where)
 		case "input":
 			d.Input = r.text(v, where)
+		case "datatype":
+			d.Datatype = r.choice(v, where, "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BF16", "BYTES")
 		case "classes":
 			d.Classes = r.texts(v, where)
 		case "headers":

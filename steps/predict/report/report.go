@@ -20,7 +20,7 @@ const (
 	Value     Stage = "value"     // other values than expected
 	SLO       Stage = "slo"       // too slow, or too many errors
 	Passed    Stage = "passed"
-	Skipped   Stage = "skipped" // nothing to compare with was given
+	Skipped   Stage = "skipped" // nothing to compare with was given, or it cannot be asked as the flags say
 )
 
 // Stages lists the stages at which a check can fail.

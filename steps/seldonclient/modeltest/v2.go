@@ -104,8 +104,11 @@ func (s *Server) answer(in tensor) (tensor, error) {
 	out := tensor{Name: "output-0", Datatype: "FP64"}
 	out.Data, out.Shape = flatten(answer)
 	if len(out.Data) > 0 {
-		if _, text := out.Data[0].(string); text {
+		switch out.Data[0].(type) {
+		case string:
 			out.Datatype = "BYTES"
+		case bool:
+			out.Datatype = "BOOL"
 		}
 	}
 	return out, nil
