@@ -54,18 +54,38 @@ func (j *judgement) schema(format string, args ...any) {
 	j.add(report.Finding{Stage: report.Schema, Message: fmt.Sprintf(format, args...)})
 }
 
-// status looks at the HTTP status.
+// statusOf is the status that an answer is judged by. Seldon's gateways say that
+// a model failed under HTTP status 200 too: then the code within the answer, where
+// it is one of HTTP, is the status, and own tells so.
+func statusOf(a *seldonclient.Answer) (status int, own bool) {
+	if a.Status >= 300 || a.Code != 0 {
+		return a.Status, false
+	}
+	m, err := a.Message()
+	if err == nil && m.Failure != nil && m.Failure.Code >= 100 && m.Failure.Code <= 599 {
+		return m.Failure.Code, true
+	}
+	return a.Status, false
+}
+
+// status looks at the HTTP status, or at the answer's own where one is expected.
 func (j *judgement) status() {
 	wanted := j.check.Expect.Status
+	status, own := j.answer.Status, false
 	if wanted == nil {
 		wanted = success()
+	} else {
+		status, own = statusOf(j.answer)
 	}
-	if wanted.Holds(float64(j.answer.Status)) {
+	if wanted.Holds(float64(status)) {
 		return
 	}
-	message := fmt.Sprintf("HTTP status %d", j.answer.Status)
-	if j.answer.Code != 0 {
-		message = fmt.Sprintf("gRPC status %s (HTTP %d)", j.answer.Code, j.answer.Status)
+	message := fmt.Sprintf("HTTP status %d", status)
+	switch {
+	case own:
+		message = fmt.Sprintf("the answer's own status.code %d, under HTTP status %d", status, j.answer.Status)
+	case j.answer.Code != 0:
+		message = fmt.Sprintf("gRPC status %s (HTTP %d)", j.answer.Code, status)
 	}
 	if m, err := j.answer.Message(); err == nil && m.Failure != nil {
 		message += ": " + m.Failure.String()
@@ -74,7 +94,7 @@ func (j *judgement) status() {
 	} else if location := j.answer.Header.Get("Location"); location != "" {
 		message += ", redirected to " + shorten(location, 200)
 	}
-	j.add(report.Finding{Stage: report.HTTP, Message: message, Expected: "status " + rangeText(wanted), Got: fmt.Sprint(j.answer.Status)})
+	j.add(report.Finding{Stage: report.HTTP, Message: message, Expected: "status " + rangeText(wanted), Got: fmt.Sprint(status)})
 }
 
 func rangeText(r *checks.Range) string {

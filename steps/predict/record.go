@@ -194,8 +194,8 @@ func flat(fields []checks.Field) []byte {
 
 // expectation is what an answer would be expected as.
 func (f *recordFlags) expectation(a *seldonclient.Answer, protocol seldonclient.Protocol) ([]checks.Field, error) {
-	if a.Status >= 300 {
-		return []checks.Field{{Key: "status", Value: float64(a.Status)}}, nil
+	if status, own := statusOf(a); own || status >= 300 {
+		return []checks.Field{{Key: "status", Value: float64(status)}}, nil
 	}
 	m, err := a.Message()
 	switch {

@@ -263,32 +263,3 @@ func TestTerminalIsNotSteered(t *testing.T) {
 		t.Errorf("printed %q", o.stdout)
 	}
 }
-
-// TestManyValues: an answer may be small as bytes and large as values.
-func TestManyValues(t *testing.T) {
-	t.Parallel()
-	for name, unit := range map[string]string{"numbers": "0,", "arrays": "[],", "objects": `{"a":0},`} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			body := `{"data":{"ndarray":[` + strings.Repeat(unit, 15<<20/len(unit)) + `0]}}`
-			s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", body)})
-			if o := run(t, one, nil, "--endpoint", s.URL); o.code != 1 || !strings.Contains(o.stdout, "the answer is too much to hold") {
-				t.Errorf("exit code %d: %.2000s", o.code, o.stdout)
-			}
-		})
-	}
-}
-
-// TestLargeAnswers: 16 MiB of numbers are read, also side by side.
-func TestLargeAnswers(t *testing.T) {
-	t.Parallel()
-	body := `{"data":{"ndarray":[` + strings.Repeat("0.25,", 15<<20/5) + `0.5]}}`
-	s := modeltest.New(t, modeltest.Options{Fault: modeltest.Text(200, "application/json", body)})
-	checks := "defaults: {timeout: 1m}\nchecks:\n"
-	for _, name := range []string{"a", "b", "c"} {
-		checks += "- {name: " + name + ", request: {data: {ndarray: [[1, 2]]}}, expect: {range: {min: 0, max: 1}}}\n"
-	}
-	if o := run(t, checks, nil, "--endpoint", s.URL); o.code != 0 || o.results["passed"] != "3" {
-		t.Errorf("exit code %d: %.2000s", o.code, o.stdout)
-	}
-}
