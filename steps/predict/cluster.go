@@ -38,7 +38,7 @@ func (f *clusterFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.forward, "forward", "auto", "forward a port to the predictors: auto (outside of the cluster), always or never")
 	fs.StringVar(&f.baseline, "baseline", "", "another deployment to compare with: an endpoint, NAMESPACE/NAME at the same endpoint, or predictor:NAME of the same SeldonDeployment")
 	fs.StringVar(&f.baselineBearer, "baseline-bearer-token-file", "", "file with a token that the baseline alone is sent as Authorization: Bearer; on another host it gets nothing of what is given for the endpoint (headers, host, credentials, client certificate)")
-	fs.Float64Var(&f.agreement, "baseline-agreement", 0, "least share of answers that agree with the baseline's, where the file has no comparison of its own")
+	fs.Float64Var(&f.agreement, "baseline-agreement", 0, "least share of answers that agree with the baseline's, where the file has no comparison of its own; 0: any, which is said in the report")
 	fs.Float64Var(&f.slowdown, "baseline-slowdown", 0, "largest ratio of median latencies to the baseline's, where the file has no comparison of its own; 0: any")
 }
 
@@ -174,7 +174,7 @@ func (d *deployments) addPredictors(o seldonclient.Options, access *accessFlags,
 
 // predictorTarget asks a predictor at its own Service.
 func predictorTarget(o seldonclient.Options, p locate.Predictor) Target {
-	t := Target{Options: o, GRPCEndpoint: p.GRPC, Images: p.Images, ModelURIs: p.ModelURIs}
+	t := Target{Options: o, GRPCEndpoint: p.GRPC, Images: p.Images, ModelURIs: p.ModelURIs, Proved: true}
 	t.Options.Target.Endpoint, t.Options.Target.Gateway = p.REST, seldonclient.NoGateway
 	t.Options.Target.Prefix = ""
 	t.Options.Target.Model = cmp.Or(t.Options.Target.Model, p.Model)

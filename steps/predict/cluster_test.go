@@ -90,7 +90,7 @@ func TestVersionIsProved(t *testing.T) {
 		"the promoted version runs and answers":   {promoted, promoted, 0, "passed", ""},
 		"an older version runs":                   {older, older, 1, "not-ready", "is waited for"},
 		"an older version answers at the gateway": {promoted, older, 1, "value", "another version answers"},
-		"the answer says nothing of its version":  {promoted, "", 0, "passed", ""},
+		"the answer says nothing of its version":  {promoted, "", 0, "passed", "no answer named the image that made it, so --image classifier=" + promoted + " proved what the cluster runs, not what answers"},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

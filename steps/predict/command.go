@@ -202,6 +202,9 @@ func conclude(rt *step.Runtime, r *report.Report, dir string) error {
 	for i := range r.Checks {
 		printCheck(out, &r.Checks[i])
 	}
+	for _, note := range r.Notes {
+		fmt.Fprintln(out, printable("note: "+note))
+	}
 	printLogs(out, r.Logs)
 	_ = out.Flush() // results and reports matter, read or not
 	setResults(rt, r)

@@ -78,7 +78,9 @@ func (r *runner) baselineSession(ctx context.Context, c *checks.Check) (*session
 	if r.baseline != nil {
 		return r.baseline, nil
 	}
-	s := newSession(r.options, *r.options.Baseline)
+	o := r.options
+	o.Images = nil // they are the candidate's
+	s := newSession(o, *o.Baseline)
 	selected := r.selected()
 	if len(selected) == 1 {
 		selected = append(selected, r.options.File.Checks...)
@@ -153,6 +155,9 @@ func (c *comparison) finish(check *checks.Check, out *report.Check) {
 	if c.notFinite > 0 {
 		out.Summary += fmt.Sprintf(", %d with NaN or infinity", c.notFinite)
 	}
+	if e := &check.Expect; e.Agreement == nil && e.Difference == nil && e.Slowdown == nil {
+		out.Summary += "; no threshold was set, so whatever is answered passes: expect agreement, difference or slowdown, or give --baseline-agreement"
+	}
 	for _, rule := range []struct {
 		name  string
 		stage report.Stage
@@ -199,7 +204,7 @@ func (s *session) send(ctx context.Context, c *checks.Check, q *checks.Request, 
 
 // read expects an answer to be one of the protocol.
 func (s *session) read(a *seldonclient.Answer) (*seldonclient.Message, *report.Finding) {
-	if findings := judge(&checks.Check{Method: seldonclient.Predict}, a); len(findings) > 0 {
+	if findings := s.judge(&checks.Check{Method: seldonclient.Predict}, a); len(findings) > 0 {
 		f := s.clean(findings[0])
 		return nil, &f
 	}

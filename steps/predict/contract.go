@@ -47,7 +47,7 @@ func (s *session) contract(ctx context.Context, c *checks.Check, out *report.Che
 			out.Findings = append(out.Findings, s.transport(err))
 		} else {
 			latencies.Add(a.Latency)
-			out.Findings = append(out.Findings, judge(c, a)...)
+			out.Findings = append(out.Findings, s.judge(c, a)...)
 			if m, err := a.Message(); err == nil && len(out.Findings) == 0 && !expectsFailure(&c.Expect) {
 				if err := terms.Check(m.Value, m.Names, len(rows)); err != nil {
 					out.Findings = append(out.Findings, report.Finding{Stage: report.Schema, Message: fmt.Sprintf("request %d of seed %d: %v", done+1, c.Contract.Seed, err)})

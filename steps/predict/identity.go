@@ -4,13 +4,25 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 	"github.com/model-delivery/model-delivery/steps/seldon"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
 )
 
+// judge holds an answer against what a check expects, and against the images that
+// have to answer.
+func (s *session) judge(c *checks.Check, a *seldonclient.Answer) []report.Finding {
+	findings := judge(c, a)
+	if f := s.identity(a); f != nil {
+		findings = append(findings, *f)
+	}
+	return findings
+}
+
 // identity looks whether the images that an answer says it passed through are
-// those that were promoted. An answer that says nothing proves nothing.
+// those that were promoted. An answer that says nothing proves nothing, which
+// [session.unproved] tells of in the end.
 func (s *session) identity(a *seldonclient.Answer) *report.Finding {
 	if len(s.options.Images) == 0 || a.Status >= 300 {
 		return nil
@@ -34,6 +46,9 @@ func (s *session) identity(a *seldonclient.Answer) *report.Finding {
 		if len(passed) == 0 || (named && passed[name] == "") {
 			continue
 		}
+		s.mu.Lock()
+		s.named[wanted] = true
+		s.mu.Unlock()
 		found := false
 		for unit, image := range passed {
 			if (!named || unit == name) && seldon.SameImage(ref, image) {
@@ -42,10 +57,32 @@ func (s *session) identity(a *seldonclient.Answer) *report.Finding {
 		}
 		if !found {
 			return &report.Finding{
-				Stage: report.Value, Where: "meta.requestPath", Expected: ref, Got: fmt.Sprint(passed),
-				Message: fmt.Sprintf("another version answers: %s was promoted, the answer came from %v", ref, passed),
+				Stage: report.Value, Where: "meta.requestPath", Expected: ref, Got: shorten(fmt.Sprint(passed), 1000),
+				Message: shorten(fmt.Sprintf("another version answers: %s was promoted, the answer came from %v", ref, passed), 1000),
 			}
 		}
 	}
 	return nil
+}
+
+// unproved says that no answer told which image made it; "": each image that has
+// to answer was looked for in one, or the cluster knows what answers.
+func (s *session) unproved() string {
+	if s.target.Proved {
+		return ""
+	}
+	var silent []string
+	for _, wanted := range s.options.Images {
+		if !s.named[wanted] {
+			silent = append(silent, wanted)
+		}
+	}
+	if len(silent) == 0 {
+		return ""
+	}
+	where := "proved nothing here"
+	if len(s.target.Images) > 0 {
+		where = "proved what the cluster runs, not what answers at the endpoint"
+	}
+	return fmt.Sprintf("no answer named the image that made it, so --image %s %s", strings.Join(silent, ", "), where)
 }

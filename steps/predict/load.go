@@ -143,7 +143,7 @@ func (run *loadRun) wrong(s *session, a *seldonclient.Answer, err error) string 
 		return ""
 	}
 	defer s.hold(a)()
-	findings := judge(run.check, a)
+	findings := s.judge(run.check, a)
 	if len(findings) > 0 {
 		return string(findings[0].Stage) + ": " + shorten(findings[0].Message, 200)
 	}

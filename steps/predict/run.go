@@ -29,6 +29,9 @@ type Target struct {
 	GRPCEndpoint string
 	// Images and ModelURIs are what the cluster says that the target runs.
 	Images, ModelURIs map[string]string
+	// Proved tells that it is asked at a place of which the cluster knows that
+	// nothing but those answers.
+	Proved bool
 }
 
 // Options says what is run and how.
@@ -162,6 +165,12 @@ func (r *runner) target(ctx context.Context, t Target) error {
 	}
 	r.all(ctx, s, selected, results)
 	r.report.Checks = append(r.report.Checks, results...)
+	if note := s.unproved(); note != "" {
+		if t.Name != "" {
+			note = t.Name + ": " + note
+		}
+		r.report.Notes = append(r.report.Notes, r.options.Secrets(note))
+	}
 	return nil
 }
 

@@ -26,6 +26,7 @@ type session struct {
 	clients   map[clientKey]*seldonclient.Client
 	calls     map[*checks.Check]seldonclient.Prepared // built, not sent yet
 	latencies metrics.Latencies                       // of single requests
+	named     map[string]bool                         // images of which an answer told
 }
 
 type clientKey struct {
@@ -34,7 +35,7 @@ type clientKey struct {
 }
 
 func newSession(o Options, t Target) *session {
-	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}}
+	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}, named: map[string]bool{}}
 }
 
 func (s *session) close() {
@@ -246,10 +247,7 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 	s.mu.Unlock()
 	out.Status = a.Status
 	defer s.hold(a)()
-	out.Findings = judge(c, a)
-	if f := s.identity(a); f != nil {
-		out.Findings = append(out.Findings, *f)
-	}
+	out.Findings = s.judge(c, a)
 	out.Summary = fmt.Sprintf("status %d in %s", a.Status, a.Latency.Round(10*time.Microsecond))
 	if len(out.Findings) > 0 {
 		out.Replay = s.replay(c, c.Request)

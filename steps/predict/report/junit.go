@@ -49,7 +49,11 @@ func (r *Report) JUnit() []byte {
 	counts()
 	w.attr("timestamp", r.Started.UTC().Format(time.RFC3339))
 	w.WriteString(">\n    <properties>\n")
-	for _, property := range [][2]string{{"digest", r.Digest}, {"outcome", string(r.Outcome)}, {"flakes", strconv.Itoa(r.Flakes)}} {
+	properties := [][2]string{{"digest", r.Digest}, {"outcome", string(r.Outcome)}, {"flakes", strconv.Itoa(r.Flakes)}}
+	for _, note := range r.Notes {
+		properties = append(properties, [2]string{"note", note})
+	}
+	for _, property := range properties {
 		w.WriteString("      <property")
 		w.attr("name", property[0])
 		w.attr("value", property[1])

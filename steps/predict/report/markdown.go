@@ -21,6 +21,9 @@ const (
 func (r *Report) Markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**Predictions: %s**, %s\n\n", r.Outcome, strings.Join(r.Facts(), ", "))
+	for _, note := range r.Notes[:min(len(r.Notes), 10)] {
+		fmt.Fprintf(&b, "Note: %s\n\n", cell(note, maxText))
+	}
 	b.WriteString("| | check | what came of it |\n| --- | --- | --- |\n")
 	listed := 0
 	for _, failed := range []bool{true, false} {

@@ -52,6 +52,9 @@ type Report struct {
 	Targets []Target  `json:"targets"`
 	Checks  []Check   `json:"checks"`
 	Logs    []Log     `json:"logs,omitempty"`
+	// Notes are what there is to know of the whole run, such as what it left
+	// unproved.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Target is what was asked.
