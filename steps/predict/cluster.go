@@ -33,7 +33,7 @@ type clusterFlags struct {
 func (f *clusterFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that --deployment is in: it is waited for and its version is proved; without --endpoint its predictors are asked there, each by itself")
 	fs.StringVar(&f.context, "context", "", "context of the kubeconfig (default: its current one)")
-	fs.StringArrayVar(&f.images, "image", nil, "an image that has to answer, as CONTAINER=REFERENCE or REFERENCE; repeatable")
+	fs.StringArrayVar(&f.images, "image", nil, "an image that has to answer, as CONTAINER=REFERENCE or REFERENCE; repeatable; where no answer names its image that is said")
 	fs.StringArrayVar(&f.modelURIs, "model-uri", nil, "a model that has to answer, as UNIT=URI; repeatable")
 	fs.StringVar(&f.forward, "forward", "auto", "forward a port to the predictors: auto (outside of the cluster), always or never")
 	fs.StringVar(&f.baseline, "baseline", "", "another deployment to compare with: an endpoint, NAMESPACE/NAME at the same endpoint, or predictor:NAME of the same SeldonDeployment")

@@ -122,3 +122,19 @@ func TestBaselineGetsNoCredentials(t *testing.T) {
 		t.Error("the token is shown")
 	}
 }
+
+// TestCompareWithoutAThreshold passes, and says that nothing could have failed.
+func TestCompareWithoutAThreshold(t *testing.T) {
+	t.Parallel()
+	base := modeltest.New(t, modeltest.Options{Model: modeltest.Sign})
+	s := modeltest.New(t, modeltest.Options{Model: flipped})
+	checks := "checks:\n- {name: it, request: {data: {ndarray: [[0.25, 0.25]]}}}\n"
+	o := run(t, checks, nil, "--endpoint", s.URL, "--baseline", base.URL)
+	if c := o.check(t, "compared with the baseline"); o.code != 0 || !strings.Contains(o.stdout, "no threshold was set") || !strings.Contains(c.Summary, "no threshold was set") {
+		t.Errorf("exit code %d, %s: %s", o.code, c.Summary, o.stdout)
+	}
+	o = run(t, checks, nil, "--endpoint", s.URL, "--baseline", base.URL, "--baseline-agreement", "0.5")
+	if o.code != 1 || strings.Contains(o.stdout, "no threshold was set") {
+		t.Errorf("exit code %d: %s", o.code, o.stdout)
+	}
+}
