@@ -23,15 +23,18 @@ import (
 // of it has to be there.
 type clusterFlags struct {
 	kubeconfig, context string
+	kubeconfigDir       string
 	images, modelURIs   []string
 	forward             string
 	baseline            string
 	baselineBearer      string
 	agreement, slowdown float64
+	explain             bool // the checks ask explainers
 }
 
 func (f *clusterFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig of the cluster that --deployment is in: it is waited for and its version is proved; without --endpoint its predictors are asked there, each by itself")
+	fs.StringVar(&f.kubeconfigDir, "kubeconfig-dir", "", "directory with a file kubeconfig that is taken for --kubeconfig, where it is there")
 	fs.StringVar(&f.context, "context", "", "context of the kubeconfig (default: its current one)")
 	fs.StringArrayVar(&f.images, "image", nil, "an image that has to answer, as CONTAINER=REFERENCE or REFERENCE; repeatable; where no answer names its image that is said")
 	fs.StringArrayVar(&f.modelURIs, "model-uri", nil, "a model that has to answer, as UNIT=URI; repeatable")
@@ -66,6 +69,7 @@ func resolve(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster
 	// A Task gives an empty one where no image is known.
 	cluster.images = slices.DeleteFunc(cluster.images, func(image string) bool { return image == "" })
 	d := &deployments{images: cluster.images}
+	cluster.findKubeconfig(rt)
 	inCluster := access.endpoint == "" || cluster.kubeconfig != ""
 	switch {
 	case access.endpoint == "" && access.deployment == "":
@@ -102,6 +106,20 @@ func resolve(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster
 	return d, nil
 }
 
+// findKubeconfig takes the kubeconfig of a directory, such as a workspace of a
+// Task, which may be absent.
+func (f *clusterFlags) findKubeconfig(rt *step.Runtime) {
+	if f.kubeconfigDir == "" || f.kubeconfig != "" {
+		return
+	}
+	path := filepath.Join(f.kubeconfigDir, "kubeconfig")
+	if !anyExists(path) {
+		rt.Logf("there is no file kubeconfig in %s", f.kubeconfigDir)
+		return
+	}
+	f.kubeconfig = path
+}
+
 // find waits for a SeldonDeployment in the cluster.
 func (d *deployments) find(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster *clusterFlags, namespace, name, predictor string, timeout time.Duration) (*locate.Found, error) {
 	if d.client == nil {
@@ -132,7 +150,8 @@ func (d *deployments) find(ctx context.Context, rt *step.Runtime, access *access
 	}
 	found, err := locate.Find(ctx, d.client, locate.Options{
 		Namespace: namespace, Name: name, Predictor: predictor, Images: cluster.images, ModelURIs: uris,
-		Timeout: timeout, Forward: forward && access.endpoint == "", Log: rt.Logf,
+		Timeout: timeout, Forward: forward && access.endpoint == "", Log: rt.Logf, Explain: cluster.explain && access.endpoint == "",
+		Except: cluster.baselinePredictor(),
 	})
 	if err == nil {
 		d.found = append(d.found, found)
@@ -152,7 +171,7 @@ func anyExists(list string) bool {
 // that is given.
 func (d *deployments) addPredictors(o seldonclient.Options, access *accessFlags, found *locate.Found) {
 	if access.endpoint != "" {
-		t := Target{Options: o, GRPCEndpoint: access.grpcEndpoint, Images: map[string]string{}, ModelURIs: map[string]string{}}
+		t := Target{Options: o, Protocol: protocolOf(found), GRPCEndpoint: access.grpcEndpoint, Images: map[string]string{}, ModelURIs: map[string]string{}}
 		for _, p := range found.Predictors {
 			for name, image := range p.Images {
 				t.Images[name] = image
@@ -165,16 +184,37 @@ func (d *deployments) addPredictors(o seldonclient.Options, access *accessFlags,
 		d.targets = []Target{t}
 		return
 	}
-	for _, p := range found.Predictors {
-		t := predictorTarget(o, p)
+	for i, p := range found.Predictors {
+		t := predictorTarget(o, found, i)
 		t.Name = p.Name
 		d.targets = append(d.targets, t)
 	}
 }
 
-// predictorTarget asks a predictor at its own Service.
-func predictorTarget(o seldonclient.Options, p locate.Predictor) Target {
-	t := Target{Options: o, GRPCEndpoint: p.GRPC, Images: p.Images, ModelURIs: p.ModelURIs, Proved: true}
+// predictorPrefix begins a baseline that is a predictor.
+const predictorPrefix = "predictor:"
+
+// baselinePredictor is the predictor that is compared with; "": it is none.
+func (f *clusterFlags) baselinePredictor() string {
+	name, ok := strings.CutPrefix(f.baseline, predictorPrefix)
+	if !ok {
+		return ""
+	}
+	return name
+}
+
+// protocolOf is what a SeldonDeployment says that it speaks.
+func protocolOf(found *locate.Found) seldonclient.Protocol {
+	if found.Protocol == "kfserving" {
+		return seldonclient.V2
+	}
+	return seldonclient.Protocol(found.Protocol)
+}
+
+// predictorTarget asks a predictor at its own Service, and its explainer at its.
+func predictorTarget(o seldonclient.Options, found *locate.Found, i int) Target {
+	p := found.Predictors[i]
+	t := Target{Options: o, Protocol: protocolOf(found), GRPCEndpoint: p.GRPC, Explainer: p.Explainer, Images: p.Images, ModelURIs: p.ModelURIs, Proved: true}
 	t.Options.Target.Endpoint, t.Options.Target.Gateway = p.REST, seldonclient.NoGateway
 	t.Options.Target.Prefix = ""
 	t.Options.Target.Model = cmp.Or(t.Options.Target.Model, p.Model)
@@ -184,15 +224,17 @@ func predictorTarget(o seldonclient.Options, p locate.Predictor) Target {
 // addBaseline finds the deployment that is compared with.
 func (d *deployments) addBaseline(ctx context.Context, rt *step.Runtime, o seldonclient.Options, access *accessFlags, cluster *clusterFlags, timeout time.Duration) error {
 	text := cluster.baseline
-	if name, ok := strings.CutPrefix(text, "predictor:"); ok {
+	unpinned := *cluster // a baseline is of another version
+	unpinned.images, unpinned.modelURIs, unpinned.explain = nil, nil, false
+	if name, ok := strings.CutPrefix(text, predictorPrefix); ok {
 		if access.endpoint != "" || access.deployment == "" {
 			return step.Invalidf("--baseline predictor:%s needs --deployment and a kubeconfig, and no --endpoint", name)
 		}
-		found, err := d.find(ctx, rt, access, cluster, access.namespace, access.deployment, name, timeout)
+		found, err := d.find(ctx, rt, access, &unpinned, access.namespace, access.deployment, name, timeout)
 		if err != nil {
 			return err
 		}
-		t := predictorTarget(o, found.Predictors[0])
+		t := predictorTarget(o, found, 0)
 		t.Name = "baseline"
 		d.baseline = &t
 		// The candidate is every other predictor.
@@ -211,13 +253,11 @@ func (d *deployments) addBaseline(ctx context.Context, rt *step.Runtime, o seldo
 	namespace, name, pair := strings.Cut(text, "/")
 	if pair && !strings.ContainsAny(text, ":.") && name != "" && !strings.Contains(name, "/") {
 		if access.endpoint == "" {
-			unpinned := *cluster
-			unpinned.images, unpinned.modelURIs = nil, nil
 			found, err := d.find(ctx, rt, access, &unpinned, namespace, name, "", timeout)
 			if err != nil {
 				return fmt.Errorf("baseline: %w", err)
 			}
-			t := predictorTarget(elsewhere(o), found.Predictors[0])
+			t := predictorTarget(elsewhere(o), found, 0)
 			t.Name = "baseline"
 			d.baseline = &t
 			return nil

@@ -82,6 +82,7 @@ func runChecks(ctx context.Context, rt *step.Runtime, access *accessFlags, clust
 	ctx, cancel := context.WithTimeoutCause(ctx, flags.timeout, fmt.Errorf("--timeout of %s is over", flags.timeout))
 	defer cancel()
 	start := time.Now()
+	cluster.explain = asksExplainer((&runner{options: o}).selected())
 	d, err := resolve(ctx, rt, access, cluster, flags.readyTimeout)
 	if err != nil {
 		if cause := context.Cause(ctx); ctx.Err() != nil && !strings.Contains(err.Error(), cause.Error()) {

@@ -79,6 +79,7 @@ func record(ctx context.Context, rt *step.Runtime, access *accessFlags, cluster 
 		rt.Logf("%s: every check with a request expects something already; --overwrite records anew", flags.checks)
 		return flags.write(rt, data)
 	}
+	cluster.explain = asksExplainer(selected)
 	d, err := resolve(ctx, rt, access, cluster, flags.readyTimeout)
 	if err != nil {
 		return err

@@ -27,6 +27,9 @@ type Target struct {
 	Protocol seldonclient.Protocol
 	// GRPCEndpoint is where calls over gRPC go; "": to Options' endpoint.
 	GRPCEndpoint string
+	// Explainer is where explanations are asked for over REST; "": at Options'
+	// endpoint.
+	Explainer string
 	// Images and ModelURIs are what the cluster says that the target runs.
 	Images, ModelURIs map[string]string
 	// Proved tells that it is asked at a place of which the cluster knows that

@@ -32,6 +32,7 @@ type session struct {
 type clientKey struct {
 	protocol  seldonclient.Protocol
 	transport seldonclient.Transport
+	explainer bool // it is the explainer that is asked
 }
 
 func newSession(o Options, t Target) *session {
@@ -53,6 +54,9 @@ func (s *session) optionsFor(key clientKey) seldonclient.Options {
 	o.Target.Version = cmp.Or(o.Target.Version, d.Version)
 	if key.transport == seldonclient.GRPC && s.target.GRPCEndpoint != "" {
 		o.Target.Endpoint = s.target.GRPCEndpoint
+	}
+	if key.explainer {
+		o.Target.Endpoint = s.target.Explainer
 	}
 	if len(d.Headers) > 0 {
 		headers := d.Headers.Clone()
@@ -90,7 +94,7 @@ func (s *session) client(c *checks.Check) (*seldonclient.Client, error) {
 
 // info describes the target for the report.
 func (s *session) info(d checks.Defaults) report.Target {
-	key := clientKey{s.protocol(d.Protocol), cmp.Or(s.target.Options.Transport, d.Transport)}
+	key := clientKey{protocol: s.protocol(d.Protocol), transport: cmp.Or(s.target.Options.Transport, d.Transport)}
 	o := s.optionsFor(key)
 	return report.Target{
 		Name: s.target.Name, Endpoint: s.options.Secrets(o.Target.Endpoint), Gateway: string(cmp.Or(o.Target.Gateway, seldonclient.NoGateway)),

@@ -3,6 +3,7 @@ package predict
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
@@ -13,13 +14,14 @@ import (
 // says by itself, else what the flags say, else what the file's defaults say. The
 // protocol that the cluster knows counts where nobody says one.
 func (s *session) speaks(c *checks.Check) clientKey {
-	key := clientKey{c.Protocol, c.Transport}
+	key := clientKey{protocol: c.Protocol, transport: c.Transport}
 	if !c.SaysProtocol {
 		key.protocol = s.protocol(c.Protocol)
 	}
 	if !c.SaysTransport {
 		key.transport = cmp.Or(s.target.Options.Transport, c.Transport)
 	}
+	key.explainer = c.Method == seldonclient.Explain && s.target.Explainer != "" && key.transport == seldonclient.REST
 	return key
 }
 
@@ -29,6 +31,11 @@ func (s *session) protocol(written seldonclient.Protocol) seldonclient.Protocol 
 		return cmp.Or(s.target.Options.Protocol, written)
 	}
 	return cmp.Or(s.target.Options.Protocol, s.target.Protocol, written)
+}
+
+// asksExplainer tells whether any of the checks asks for an explanation.
+func asksExplainer(selected []*checks.Check) bool {
+	return slices.ContainsFunc(selected, func(c *checks.Check) bool { return c.Method == seldonclient.Explain })
 }
 
 // skips says why a check cannot be asked over the protocol and transport that
@@ -42,7 +49,7 @@ func (s *session) skips(c *checks.Check) string {
 		}
 	}
 	key := s.speaks(c)
-	if key == (clientKey{c.Protocol, c.Transport}) {
+	if key.protocol == c.Protocol && key.transport == c.Transport {
 		return ""
 	}
 	why := s.unfit(c, q, key)

@@ -17,6 +17,11 @@ type Want struct {
 	Images map[string]string
 	// AnyImages must each be run by some container.
 	AnyImages []string
+	// ModelURIs must be served by the named units, in every predictor that has
+	// such a unit and counts, and in one at least.
+	ModelURIs map[string]string
+	// Counts tells which predictors ModelURIs are looked for in. Nil: all.
+	Counts func(predictor string) bool
 	// Stable is how long everything has to stay ready. Zero: half a second for
 	// a new SeldonDeployment, two seconds for an updated one.
 	Stable time.Duration
@@ -56,6 +61,27 @@ func (w Want) missing(d *deployment) string {
 	for _, image := range w.AnyImages {
 		if !slices.ContainsFunc(all, func(other string) bool { return SameImage(image, other) }) {
 			return fmt.Sprintf("asks for image %s, %s is waited for", list(all), shortImage(image))
+		}
+	}
+	return w.missingModel(d)
+}
+
+// missingModel says which model a SeldonDeployment does not ask for.
+func (w Want) missingModel(d *deployment) string {
+	served := map[string][]string{}
+	for _, p := range d.Spec.Predictors {
+		if w.Counts != nil && !w.Counts(p.Name) {
+			continue
+		}
+		p.Graph.walk(func(u unit) { served[u.Name] = append(served[u.Name], u.ModelURI) })
+	}
+	for _, unit := range slices.Sorted(maps.Keys(w.ModelURIs)) {
+		uri := w.ModelURIs[unit]
+		if len(served[unit]) == 0 {
+			return fmt.Sprintf("has no unit %s, which has to serve %s", unit, uri)
+		}
+		if slices.ContainsFunc(served[unit], func(other string) bool { return other != uri }) {
+			return fmt.Sprintf("asks unit %s for model %s, %s is waited for", unit, list(served[unit]), uri)
 		}
 	}
 	return ""

@@ -6,7 +6,6 @@ package locate
 
 import (
 	"context"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -29,8 +28,11 @@ type Options struct {
 	Predictor string
 	// Images are references that have to run, as NAME=REF or as REF.
 	Images []string
-	// ModelURIs have to be served, by unit.
+	// ModelURIs have to be served, by unit, by each predictor but Except.
 	ModelURIs map[string]string
+	Except    string
+	// Explain finds the predictors' explainers, too.
+	Explain bool
 	// Timeout bounds the wait.
 	Timeout time.Duration
 	// Forward reaches Services through the API server.
@@ -44,9 +46,12 @@ type Predictor struct {
 	Name string
 	// REST and GRPC are addresses, HOST:PORT; "": there is none.
 	REST, GRPC string
-	Images     map[string]string
-	ModelURIs  map[string]string
-	Shadow     bool
+	// Explainer is the address of its explainer; "": there is none, or it was not
+	// looked for.
+	Explainer string
+	Images    map[string]string
+	ModelURIs map[string]string
+	Shadow    bool
 	// Model is the name of its graph's first unit, which V2 and TensorFlow
 	// call the model.
 	Model string
@@ -76,7 +81,10 @@ func Find(ctx context.Context, c *kube.Client, o Options) (*Found, error) {
 	if o.Namespace == "" {
 		o.Namespace = c.Namespace
 	}
-	want := seldon.Want{Images: map[string]string{}, Timeout: o.Timeout, Progress: o.Log}
+	want := seldon.Want{Images: map[string]string{}, ModelURIs: o.ModelURIs, Timeout: o.Timeout, Progress: o.Log}
+	want.Counts = func(predictor string) bool {
+		return predictor != o.Except && (o.Predictor == "" || predictor == o.Predictor)
+	}
 	for _, image := range o.Images {
 		if name, ref, ok := strings.Cut(image, "="); ok {
 			want.Images[name] = ref
@@ -100,6 +108,12 @@ func Find(ctx context.Context, c *kube.Client, o Options) (*Found, error) {
 			return nil, err
 		}
 		one.Model = models[p.Name]
+		if o.Explain {
+			if one.Explainer, err = found.explainer(ctx, c, o, p); err != nil {
+				found.Close()
+				return nil, err
+			}
+		}
 		found.Predictors = append(found.Predictors, one)
 	}
 	if len(found.Predictors) == 0 {
@@ -109,27 +123,7 @@ func Find(ctx context.Context, c *kube.Client, o Options) (*Found, error) {
 		}
 		return nil, step.Invalidf("SeldonDeployment %s/%s has no predictor %q; it has %s", o.Namespace, o.Name, o.Predictor, strings.Join(names, ", "))
 	}
-	if err := checkModelURIs(o, found); err != nil {
-		found.Close()
-		return nil, err
-	}
 	return found, nil
-}
-
-// checkModelURIs proves that the models asked for are those that are served.
-func checkModelURIs(o Options, found *Found) error {
-	for _, unit := range slices.Sorted(maps.Keys(o.ModelURIs)) {
-		served := []string{}
-		for _, p := range found.Predictors {
-			if uri, ok := p.ModelURIs[unit]; ok {
-				served = append(served, uri)
-			}
-		}
-		if !slices.Contains(served, o.ModelURIs[unit]) {
-			return step.Failedf("unit %s of SeldonDeployment %s/%s serves %q, %q was promoted", unit, o.Namespace, o.Name, served, o.ModelURIs[unit])
-		}
-	}
-	return nil
 }
 
 // graphNames are the names of the first units, by predictor.
