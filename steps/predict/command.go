@@ -231,7 +231,7 @@ func conclude(rt *step.Runtime, r *report.Report, dir string) error {
 		}
 	}
 	// Nothing wrong was answered; nothing was answered.
-	return step.WithHint(step.Infra(err), "is the endpoint right and the model up? --ready-timeout is how long it is waited for")
+	return step.WithHint(step.Infra(err), hintFor(r))
 }
 
 // setResults sets every result; those that were not measured are empty.

@@ -36,7 +36,7 @@ func (r *runner) compare(ctx context.Context, s *session, c *checks.Check, out *
 	}
 	base, err := r.baselineSession(ctx, c)
 	if err != nil {
-		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "the baseline is " + err.Error()})
+		out.Findings = append(out.Findings, report.Finding{Stage: report.NotReady, Message: "the baseline is " + err.Error(), Hint: notReadyFinding(err).Hint})
 		out.Replay = replayOf(err)
 		return
 	}

@@ -3,6 +3,7 @@ package predict
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -36,6 +37,7 @@ type loadRun struct {
 type worker struct {
 	due, service metrics.Latencies
 	errors       map[string]int
+	stages       map[report.Stage]bool // that errors were at
 	requests     int
 }
 
@@ -84,7 +86,7 @@ func (s *session) drive(ctx context.Context, run *loadRun) ([]worker, time.Durat
 // loop sends one request after another. With a rate each has a time at which
 // it is due; it is sent then, or late when everybody is still busy.
 func (s *session) loop(ctx context.Context, run *loadRun, w *worker) {
-	w.errors = map[string]int{}
+	w.errors, w.stages = map[string]int{}, map[report.Stage]bool{}
 	for ctx.Err() == nil {
 		n := run.next.Add(1) - 1
 		if run.load.Requests > 0 && n >= int64(run.load.Requests) {
@@ -117,7 +119,8 @@ func (s *session) loop(ctx context.Context, run *loadRun, w *worker) {
 		w.service.Add(done.Sub(sent))
 		w.due.Add(done.Sub(due))
 		run.answers.Add(1)
-		if why := run.wrong(s, a, err); why != "" {
+		if stage, why := run.wrong(s, a, err); why != "" {
+			w.stages[stage] = true
 			if len(w.errors) < 100 || w.errors[why] > 0 {
 				w.errors[why]++
 			} else {
@@ -133,24 +136,24 @@ func (s *session) loop(ctx context.Context, run *loadRun, w *worker) {
 	}
 }
 
-// wrong says why an answer counts as an error; "": it does not. An answer that
+// wrong says at which stage and why an answer counts as an error; "": it does not. An answer that
 // is byte for byte one that was found right needs no second look.
-func (run *loadRun) wrong(s *session, a *seldonclient.Answer, err error) string {
+func (run *loadRun) wrong(s *session, a *seldonclient.Answer, err error) (stage report.Stage, why string) {
 	if err != nil {
-		return shorten(err.Error(), 200)
+		return report.Transport, shorten(err.Error(), 200)
 	}
 	if a == run.good.Load() {
-		return ""
+		return "", ""
 	}
 	defer s.hold(a)()
 	findings := s.judge(run.check, a)
 	if len(findings) > 0 {
-		return string(findings[0].Stage) + ": " + shorten(findings[0].Message, 200)
+		return findings[0].Stage, string(findings[0].Stage) + ": " + shorten(findings[0].Message, 200)
 	}
 	if a.Code == 0 && a.Status < 300 {
 		run.good.Store(a)
 	}
-	return ""
+	return "", ""
 }
 
 // sumLoad writes down what was measured and holds it against the expectations.
@@ -183,7 +186,7 @@ func (s *session) sumLoad(c *checks.Check, run *loadRun, workers []worker, elaps
 		out.Summary += ", " + l.Stopped
 	}
 	holdLatencies(c, &due, out)
-	s.holdErrors(c, l, out)
+	s.holdErrors(c, l, firstStage(workers), out)
 	if r := c.Expect.Rate; r != nil && !r.Holds(l.Rate) {
 		out.Findings = append(out.Findings, report.Finding{
 			Stage: report.SLO, Where: "rate", Expected: rangeText(r) + "/s", Got: report.Digits(l.Rate) + "/s",
@@ -192,9 +195,19 @@ func (s *session) sumLoad(c *checks.Check, run *loadRun, workers []worker, elaps
 	}
 }
 
+// firstStage is the first stage that any error was at.
+func firstStage(workers []worker) report.Stage {
+	for _, stage := range report.Stages() {
+		if slices.ContainsFunc(workers, func(w worker) bool { return w.stages[stage] }) {
+			return stage
+		}
+	}
+	return report.SLO
+}
+
 // holdErrors holds the number of errors against the limit; without one, none
-// is allowed.
-func (s *session) holdErrors(c *checks.Check, l *report.Load, out *report.Check) {
+// is allowed. Too many are a finding at the stage of what they are.
+func (s *session) holdErrors(c *checks.Check, l *report.Load, stage report.Stage, out *report.Check) {
 	limit := c.Expect.Errors
 	if limit == nil {
 		limit = &checks.Limit{}
@@ -212,9 +225,12 @@ func (s *session) holdErrors(c *checks.Check, l *report.Load, out *report.Check)
 	for why, n := range l.ByError {
 		most = append(most, fmt.Sprintf("%d × %s", n, why))
 	}
-	stage := report.SLO
+	hint := ""
+	if stage == report.Transport {
+		hint = hintLoad
+	}
 	out.Findings = append(out.Findings, report.Finding{
-		Stage: stage, Where: "errors", Expected: text, Got: fmt.Sprint(l.Errors),
+		Stage: stage, Where: "errors", Expected: text, Got: fmt.Sprint(l.Errors), Hint: hint,
 		Message: fmt.Sprintf("%d of %d requests failed, expected %s: %s", l.Errors, l.Requests, text, shorten(strings.Join(sorted(most), "; "), 500)),
 	})
 }

@@ -32,11 +32,11 @@ func TestLoad(t *testing.T) {
 	}{
 		"all is well":             {nil, "requests: 200, concurrency: 4", "p99: 10s, rate: {min: 1/s}, errors: {max: 0}", report.Passed, "200 requests"},
 		"too slow":                {modeltest.From(2, modeltest.Slow(20*time.Millisecond)), "requests: 20, concurrency: 4", "p50: 10ms", report.SLO, "p50 is "},
-		"one in ten is wrong":     {every(10, wrong), "requests: 100, concurrency: 4", "errors: 5%", report.SLO, "10 of 100 requests failed, expected at most 5%: 10 × value: expected 3"},
+		"one in ten is wrong":     {every(10, wrong), "requests: 100, concurrency: 4", "errors: 5%", report.Value, "10 of 100 requests failed, expected at most 5%: 10 × value: expected 3"},
 		"one in ten is allowed":   {every(10, wrong), "requests: 100, concurrency: 4", "errors: 10%", report.Passed, "10 errors"},
-		"no errors unless told":   {every(50, modeltest.Reset()), "requests: 100, concurrency: 4", "p50: 1s", report.SLO, "2 of 100 requests failed"},
+		"no errors unless told":   {every(50, modeltest.Reset()), "requests: 100, concurrency: 4", "p50: 1s", report.Transport, "2 of 100 requests failed"},
 		"a rate not reached":      {modeltest.From(2, modeltest.Slow(20*time.Millisecond)), "requests: 20", "rate: {min: 1000/s}", report.SLO, "the rate is "},
-		"nothing but errors stop": {modeltest.From(3, modeltest.Text(500, "text/plain", "oops")), "duration: 1m, concurrency: 4", "errors: 50%", report.SLO, "stopped: the first "},
+		"nothing but errors stop": {modeltest.From(3, modeltest.Text(500, "text/plain", "oops")), "duration: 1m, concurrency: 4", "errors: 50%", report.HTTP, "stopped: the first "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

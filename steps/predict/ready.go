@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,49 +136,70 @@ const logEvery = 5 * time.Second
 func (s *session) await(ctx context.Context, p probe, start time.Time) error {
 	told := start
 	pause := 50 * time.Millisecond
-	last := ""
+	var last waitError
 	for {
 		a, err := p.prepared.Do(ctx)
-		why := s.notReady(p, a, err)
+		why, hint := s.notReady(p, a, err)
 		if why == "" {
 			return nil
 		}
 		why = s.options.Secrets(why)
-		if err != nil && ended(ctx) {
-			why = cmp.Or(last, "no answer came") // this call was ended by the end of the wait
+		if err == nil {
+			s.awaited[fmt.Sprintf("HTTP status %d", a.Status)]++
+		} else if ended(ctx) {
+			// This call was ended by the end of the wait.
+			why, hint = cmp.Or(last.what, "no answer came"), cmp.Or(last.hint, hint)
 		}
-		last = why
+		last = waitError{why, hint}
 		if time.Since(told) > logEvery {
 			told = time.Now()
 			s.options.Log("waiting for the model, %s so far: %s", time.Since(start).Round(time.Second), printable(why))
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not ready after %s, asked with %s: %s", time.Since(start).Round(100*time.Millisecond), p.what, why)
+			return &waitError{fmt.Sprintf("not ready after %s, asked with %s: %s", time.Since(start).Round(100*time.Millisecond), p.what, why), hint}
 		case <-time.After(pause):
 		}
 		pause = min(pause*3/2, time.Second)
 	}
 }
 
-// notReady says why an answer shows that nothing is served yet; "": it is.
-func (s *session) notReady(p probe, a *seldonclient.Answer, err error) string {
+// waitedThrough says which answers came before the model was ready; "": none did.
+func (s *session) waitedThrough() string {
+	var parts []string
+	for _, what := range slices.Sorted(maps.Keys(s.awaited)) {
+		parts = append(parts, fmt.Sprintf("%d × %s", s.awaited[what], what))
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "answered while the model was waited for: " + strings.Join(parts, ", ")
+}
+
+// notReady says why an answer shows that nothing is served yet, and what to try
+// if it stays so; "": something is.
+func (s *session) notReady(p probe, a *seldonclient.Answer, err error) (why, hint string) {
 	if err != nil {
 		e, ok := errors.AsType[*seldonclient.TransportError](err)
 		if ok && (e.Passing() || e.Kind == seldonclient.KindTimeout || e.Kind == seldonclient.KindCanceled) {
-			return e.Error()
+			if e.Kind == seldonclient.KindTimeout && !e.Unconnected {
+				return "it takes connections but is slow: " + e.Error(), hintSlow
+			}
+			return e.Error(), hintReady
 		}
-		return "" // it will not go away; the checks say what it is
+		return "", "" // it will not go away; the checks say what it is
 	}
 	if p.wanted != nil && p.wanted.Holds(float64(a.Status)) {
-		return ""
+		return "", ""
 	}
 	body := string(a.Body[:min(len(a.Body), 500)])
 	switch {
-	case passing(a.Status), a.Status == http.StatusNotFound:
-		return fmt.Sprintf("HTTP status %d: %s", a.Status, shorten(body, 200))
+	case a.Status == http.StatusNotFound:
+		return "it answered HTTP status 404, so the name or the path may be wrong: " + shorten(body, 200), hintPath
+	case passing(a.Status):
+		return fmt.Sprintf("HTTP status %d: %s", a.Status, shorten(body, 200)), hintReady
 	case a.Status == http.StatusBadRequest && strings.Contains(strings.ToLower(body), "not ready"):
-		return "the model is not ready: " + shorten(body, 200)
+		return "the model is not ready: " + shorten(body, 200), hintReady
 	}
-	return ""
+	return "", ""
 }

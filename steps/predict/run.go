@@ -152,29 +152,37 @@ func (r *runner) target(ctx context.Context, t Target) error {
 	waited, notReady := s.ready(ctx, asked)
 	info := s.info(r.options.File.Defaults)
 	info.ReadySeconds = waited.Seconds()
+	r.note(t, s.waitedThrough())
 	r.report.Targets = append(r.report.Targets, info)
 	if notReady != nil {
+		replay := replayOf(notReady)
 		for i := range results {
 			if results[i].Outcome == report.Skipped {
 				continue
 			}
-			results[i].Findings = []report.Finding{{Stage: report.NotReady, Message: notReady.Error()}}
+			results[i].Findings = []report.Finding{notReadyFinding(notReady)}
+			results[i].Replay = replay
 			results[i].Settle()
+			replay = "" // all of them wait for one call; once is enough
 		}
-		// All of them wait for one call; once is enough.
-		results[0].Replay = replayOf(notReady)
 		r.report.Checks = append(r.report.Checks, results...)
 		return nil
 	}
 	r.all(ctx, s, selected, results)
 	r.report.Checks = append(r.report.Checks, results...)
-	if note := s.unproved(); note != "" {
-		if t.Name != "" {
-			note = t.Name + ": " + note
-		}
-		r.report.Notes = append(r.report.Notes, r.options.Secrets(note))
-	}
+	r.note(t, s.unproved())
 	return nil
+}
+
+// note keeps what there is to know of a target; "": nothing.
+func (r *runner) note(t Target, text string) {
+	if text == "" {
+		return
+	}
+	if t.Name != "" {
+		text = t.Name + ": " + text
+	}
+	r.report.Notes = append(r.report.Notes, r.options.Secrets(text))
 }
 
 // sort tells the checks that can be asked from those that the flags leave

@@ -27,6 +27,7 @@ type session struct {
 	calls     map[*checks.Check]seldonclient.Prepared // built, not sent yet
 	latencies metrics.Latencies                       // of single requests
 	named     map[string]bool                         // images of which an answer told
+	awaited   map[string]int                          // what came before the model was ready
 }
 
 type clientKey struct {
@@ -36,7 +37,7 @@ type clientKey struct {
 }
 
 func newSession(o Options, t Target) *session {
-	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}, named: map[string]bool{}}
+	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}, named: map[string]bool{}, awaited: map[string]int{}}
 }
 
 func (s *session) close() {
@@ -137,6 +138,9 @@ func (s *session) prepare(c *checks.Check, q *checks.Request) (seldonclient.Prep
 
 // prepares tells whether a check can be asked at all.
 func (s *session) prepares(c *checks.Check) error {
+	if err := s.reads(c); err != nil {
+		return err
+	}
 	if c.Kind() != "request" && (c.Load == nil || c.Load.Request == nil) {
 		_, err := s.client(c)
 		return err
@@ -261,7 +265,7 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 
 // transport is the finding that no answer came.
 func (s *session) transport(err error) report.Finding {
-	return s.clean(report.Finding{Stage: report.Transport, Message: err.Error()})
+	return s.clean(report.Finding{Stage: report.Transport, Message: err.Error(), Hint: hintOf(err)})
 }
 
 // clean takes secrets out of a finding.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 	"time"
@@ -21,6 +22,8 @@ type TransportError struct {
 	Err error
 	// After is how long was waited.
 	After time.Duration
+	// Unconnected tells of a [KindTimeout] that there was not even a connection.
+	Unconnected bool
 }
 
 // Kinds of transport errors.
@@ -40,6 +43,9 @@ const (
 func (e *TransportError) Error() string {
 	switch e.Kind {
 	case KindTimeout:
+		if e.Unconnected {
+			return fmt.Sprintf("no connection within %s", e.After.Round(time.Millisecond))
+		}
 		return fmt.Sprintf("no answer within %s", e.After.Round(time.Millisecond))
 	case KindRefused:
 		return "connection refused: nobody listens there"
@@ -77,7 +83,7 @@ func transportError(err error, timeout time.Duration) *TransportError {
 		kind = KindTimeout
 	case errors.Is(err, syscall.ECONNREFUSED):
 		kind = KindRefused
-	case isTLS(err):
+	case isTLS(err), errors.Is(err, http.ErrSchemeMismatch):
 		kind = KindTLS
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		kind = KindCutOff
@@ -88,7 +94,8 @@ func transportError(err error, timeout time.Duration) *TransportError {
 			kind = KindName
 		}
 	}
-	return &TransportError{Kind: kind, Err: err, After: timeout}
+	dial, ok := errors.AsType[*net.OpError](err)
+	return &TransportError{Kind: kind, Err: err, After: timeout, Unconnected: ok && dial.Op == "dial"}
 }
 
 func isTLS(err error) bool {

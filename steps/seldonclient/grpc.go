@@ -159,6 +159,7 @@ func (i *invocation) transportError(ctx context.Context, err error, latency time
 		e.Kind = KindCanceled
 	case s.Code() == codes.DeadlineExceeded && (ctx.Err() != nil || latency >= i.timeout*9/10):
 		e.Kind = KindTimeout
+		e.Unconnected = strings.Contains(text, "waiting for connections") || strings.Contains(text, "connection error")
 	case s.Code() == codes.ResourceExhausted && strings.Contains(text, "received message larger than max"):
 		e.Kind, e.Err = KindTooLarge, fmt.Errorf("the answer has more than the %d bytes allowed", i.client.options.MaxResponse)
 	case s.Code() == codes.Internal && strings.Contains(text, "RST_STREAM"), s.Code() == codes.Internal && strings.Contains(text, "stream terminated"):

@@ -15,6 +15,7 @@ type Finding struct {
 	Got      string `json:"got,omitempty"`
 	Count    int    `json:"count,omitempty"` // values that differ
 	Total    int    `json:"total,omitempty"` // values compared
+	Hint     string `json:"hint,omitempty"`  // what to try next
 }
 
 // Text is the finding in one line: its message, and what that does not already

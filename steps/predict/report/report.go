@@ -18,7 +18,7 @@ const (
 	HTTP      Stage = "http"      // another status than expected, or an answer that says it failed
 	Schema    Stage = "schema"    // not of the protocol, or of another type or shape
 	Value     Stage = "value"     // other values than expected
-	SLO       Stage = "slo"       // too slow, or too many errors
+	SLO       Stage = "slo"       // too slow
 	Passed    Stage = "passed"
 	Skipped   Stage = "skipped" // nothing to compare with was given, or it cannot be asked as the flags say
 )

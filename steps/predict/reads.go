@@ -1,0 +1,52 @@
+package predict
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
+)
+
+// reads tells what is wrong in the file of a check with a dataset. It is read to
+// its end before anything is asked: a bad line is wrong input, which says nothing
+// of the model.
+func (s *session) reads(c *checks.Check) error {
+	d := c.Dataset
+	if c.Compare != nil {
+		d = c.Compare.Dataset
+	}
+	if d == nil {
+		return nil
+	}
+	regress := newScorer(c).regress
+	var wrong error
+	err := s.batches(context.Background(), d, func(b batch) bool {
+		for i, label := range b.labels {
+			if err := goodLabel(label, regress); err != nil {
+				wrong = fmt.Errorf("line %d: %w", b.lines[i], err)
+				return false
+			}
+		}
+		return true
+	})
+	if wrong != nil {
+		err = wrong
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", d.File.Path, err)
+	}
+	return nil
+}
+
+// goodLabel tells whether a label is one of the kind that the metrics need.
+func goodLabel(label any, regress bool) error {
+	if !regress {
+		_, err := labels{}.label(label)
+		return err
+	}
+	if _, ok := value.Float(label); !ok {
+		return fmt.Errorf("the label %s is not a number", value.String(label, 60))
+	}
+	return nil
+}
