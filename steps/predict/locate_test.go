@@ -51,8 +51,9 @@ func TestProtocolOfTheDeployment(t *testing.T) {
 				obj.Object["spec"].(map[string]any)["protocol"] = tc.spoken
 				server.Put(obj)
 			}
-			o := run(t, tc.defaults+one, nil, "--deployment", "news", "--kubeconfig", kubeconfig, "--forward", "never", "--ready-timeout", "3s", "--protocol", tc.flag)
-			if len(o.report.Targets) != 1 || o.report.Targets[0].Protocol != tc.want {
+			s := modeltest.New(t, modeltest.Options{Name: "classifier"})
+			o := run(t, tc.defaults+one, nil, "--endpoint", s.URL, "--gateway", "none", "--deployment", "news", "--kubeconfig", kubeconfig, "--ready-timeout", "20s", "--protocol", tc.flag)
+			if o.code != 0 || len(o.report.Targets) != 1 || o.report.Targets[0].Protocol != tc.want {
 				t.Errorf("asked %+v, want %s: %s", o.report.Targets, tc.want, o.stderr)
 			}
 		})

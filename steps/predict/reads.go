@@ -22,6 +22,11 @@ func (s *session) reads(c *checks.Check) error {
 	regress := newScorer(c).regress
 	var wrong error
 	err := s.batches(context.Background(), d, func(b batch) bool {
+		if d.Payload == "tensor" {
+			if wrong = onlyNumbers(b, d.Inputs); wrong != nil {
+				return false
+			}
+		}
 		for i, label := range b.labels {
 			if err := goodLabel(label, regress); err != nil {
 				wrong = fmt.Errorf("line %d: %w", b.lines[i], err)
@@ -47,6 +52,18 @@ func goodLabel(label any, regress bool) error {
 	}
 	if _, ok := value.Float(label); !ok {
 		return fmt.Errorf("the label %s is not a number", value.String(label, 60))
+	}
+	return nil
+}
+
+// onlyNumbers tells whether rows can be a tensor.
+func onlyNumbers(b batch, columns []string) error {
+	for i, row := range b.rows {
+		for j, v := range row {
+			if _, ok := value.Float(v); !ok {
+				return fmt.Errorf("line %d: column %q has %s, payload tensor holds numbers alone; use ndarray", b.lines[i], columns[j], value.String(v, 60))
+			}
+		}
 	}
 	return nil
 }

@@ -82,6 +82,8 @@ func TestBadLines(t *testing.T) {
 		"the baseline's":       {"compare: {dataset: {file: d.csv, inputs: [a, b]}}", many + "1,x\n", "d.csv: line 202: column"},
 		"a field too many":     {"dataset: {file: d.csv, inputs: [a, b]}", many + "1,2,3\n", "d.csv: line 202: "},
 		"a label of text":      {"dataset: {file: d.csv, inputs: [a], label: b}\n  expect: {mae: {max: 1}}", "a,b\n1,x\n", `d.csv: line 2: the label "x" is not a number`},
+		"text in a tensor":     {"dataset: {file: d.csv, inputs: [a, b], payload: tensor}", "a,b\n1,x\n2,y\n", `d.csv: line 2: column "b" has "x", payload tensor holds numbers alone`},
+		"text in a contract":   {"contract: {file: d.csv, payload: tensor}", `{"features":[{"name":"x"},{"name":"y","dtype":"STRING","ftype":"categorical","values":["a"]}]}`, "feature y is not of numbers"},
 		"a label that is void": {"dataset: {file: d.csv, inputs: [a], label: b}", "a,b\n1,2\n1,\n", "d.csv: line 3: a class is missing"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -28,7 +28,11 @@ func (s *session) replay(c *checks.Check, q *checks.Request) string {
 		return ""
 	}
 	if key.transport == seldonclient.GRPC {
-		return s.options.Secrets(s.replayGRPC(o, call))
+		service := "seldon.protos.Seldon"
+		if client, err := s.client(c); err == nil {
+			service = client.Service()
+		}
+		return s.options.Secrets(s.replayGRPC(o, call, service))
 	}
 	text, err := o.Target.URL(key.protocol, call.Method)
 	if err != nil {

@@ -11,11 +11,15 @@ import (
 // serve no reflection, which would tell them too.
 const protoDir = "steps/seldonclient/proto"
 
-// replayGRPC asks with grpcurl, in a clone of this repository.
-func (s *session) replayGRPC(o seldonclient.Options, call seldonclient.Call) string {
+// replayGRPC asks with grpcurl, in a clone of this repository. service is the one
+// that the model was found to have.
+func (s *session) replayGRPC(o seldonclient.Options, call seldonclient.Call, service string) string {
 	method, body, err := seldonclient.SentGRPC(o, call)
 	if err != nil {
 		return ""
+	}
+	if _, name, found := strings.Cut(method, "/"); found && o.Protocol == seldonclient.Seldon {
+		method = service + "/" + name
 	}
 	definition := "prediction.proto"
 	if o.Protocol == seldonclient.V2 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -26,6 +27,8 @@ type grpcClient struct {
 	// large is held while a large answer is decoded: it takes many times its
 	// own size.
 	large chan struct{}
+	// service is which of Seldon's services the server has, once that is known.
+	service atomic.Int32
 }
 
 func newGRPC(o Options) (*grpcClient, error) {
@@ -111,8 +114,11 @@ func (i *invocation) Again(ctx context.Context, known *Answer) (*Answer, error) 
 	}
 	var header metadata.MD
 	var wire []byte
-	start := time.Now()
-	err := i.client.conn.Invoke(ctx, i.name, i.request, &wire, grpc.Header(&header), grpc.ForceCodecV2(wireCodec{}))
+	var start time.Time
+	err := i.client.serve(i.name, func(name string) error {
+		start = time.Now()
+		return i.client.conn.Invoke(ctx, name, i.request, &wire, grpc.Header(&header), grpc.ForceCodecV2(wireCodec{}))
+	})
 	latency := time.Since(start)
 	if err == nil && known != nil && known.Code == codes.OK && known.wire != nil && bytes.Equal(wire, known.wire) {
 		return known, nil

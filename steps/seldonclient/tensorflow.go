@@ -14,7 +14,7 @@ func readTensorFlow(tree any) (*Message, error) {
 		return nil, schemaErrorf("the answer is %s, not an object", value.Kind(tree))
 	}
 	m := &Message{Tree: tree}
-	if text, ok := object["error"]; ok {
+	if text := object["error"]; text != nil && text != "" {
 		m.Failure = &Failure{Info: errorText(text)}
 		return m, nil
 	}

@@ -95,8 +95,11 @@ func (r *reader) contractFile(n *yaml.Node, where string, c *Contract) {
 	if err == nil {
 		err = terms.Fits(c.Batch)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		r.problem(n, where, "%s: %v", c.File, err)
+	case c.Payload == "tensor" && terms.NoNumber() != "":
+		r.problem(n, where, "%s: feature %s is not of numbers, which payload tensor needs; use ndarray", c.File, terms.NoNumber())
 	}
 }
 

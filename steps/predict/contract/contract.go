@@ -184,6 +184,19 @@ func (v *Variable) parseRange(object map[string]any) error {
 	return nil
 }
 
+// NoNumber is the name of a feature that has values other than numbers, which a
+// tensor cannot hold; "": there is none.
+func (c *Contract) NoNumber() string {
+	for _, v := range c.Features {
+		for _, one := range v.Values {
+			if _, ok := value.Float(one); !ok {
+				return v.Name
+			}
+		}
+	}
+	return ""
+}
+
 // Names are those of the columns.
 func Names(variables []Variable) []string {
 	var out []string

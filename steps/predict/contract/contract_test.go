@@ -151,6 +151,23 @@ func TestFits(t *testing.T) {
 	}
 }
 
+// TestWholeNumbers are made where a range's ends are none.
+func TestWholeNumbers(t *testing.T) {
+	t.Parallel()
+	for text, ends := range map[string][2]float64{"[0.2,3.8]": {1, 3}, "[-1.5,\"inf\"]": {-1, math.Inf(1)}, "[\"inf\",2.5]": {math.Inf(-1), 2}} {
+		c, err := contract.Parse([]byte(`{"features":[{"name":"x","dtype":"INT","range":` + text + `}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		g := contract.NewGenerator(c, 1)
+		for range 100 {
+			if x := g.Row()[0].(float64); x != math.Trunc(x) || x < ends[0] || x > ends[1] {
+				t.Fatalf("%s makes %v", text, x)
+			}
+		}
+	}
+}
+
 // FuzzParse: what is read makes rows that fit it.
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(terms), uint64(1))

@@ -37,6 +37,9 @@ type Options struct {
 	Fault func(n int, w http.ResponseWriter, r *http.Request) bool
 	// GRPCFault is the same over gRPC: an error is what is answered.
 	GRPCFault func(n int, method string) error
+	// Wrapper serves Seldon's protocol over gRPC as a wrapper does that no
+	// gateway stands before: by the service of models alone.
+	Wrapper bool
 	// TLS, where it is not nil, serves over TLS.
 	TLS *tls.Config
 	// HTTP2 serves REST over HTTP/2, which needs TLS; one is made up when TLS
@@ -94,7 +97,11 @@ func (s *Server) serveGRPC(t testing.TB) {
 		options = append(options, grpc.Creds(credentials.NewTLS(s.options.TLS)))
 	}
 	server := grpc.NewServer(append(options, grpc.UnaryInterceptor(s.intercept))...)
-	seldonpb.RegisterSeldonServer(server, seldonService{server: s})
+	desc := seldonpb.Seldon_ServiceDesc
+	if s.options.Wrapper {
+		desc.ServiceName = "seldon.protos.Model"
+	}
+	server.RegisterService(&desc, seldonService{server: s})
 	inferencepb.RegisterGRPCInferenceServiceServer(server, inferenceService{server: s})
 	go server.Serve(listener)
 	t.Cleanup(server.Stop)
