@@ -68,7 +68,8 @@ func treeOf(wire []byte, into proto.Message) (map[string]any, error) {
 // messageCost estimates what a message takes once it is decoded, and stops
 // counting beyond limit. What is malformed is for the decoder to tell.
 func messageCost(d protoreflect.MessageDescriptor, wire []byte, limit, depth int) int {
-	const perField, perMessage, perElement = 16, 144, 32
+	// A message, what of it is in the JSON form, and a number that is packed.
+	const perField, perMessage, perPacked = 16, 80, 32
 	cost := 0
 	if depth > value.MaxDepth*3 { // an array in an array is three messages
 		return math.MaxInt32
@@ -86,7 +87,7 @@ func messageCost(d protoreflect.MessageDescriptor, wire []byte, limit, depth int
 		wire = wire[n+m:]
 		cost += perField
 		if kind != protowire.BytesType {
-			cost += perElement
+			cost += perField
 			continue
 		}
 		content, _ = protowire.ConsumeBytes(content)
@@ -97,9 +98,9 @@ func messageCost(d protoreflect.MessageDescriptor, wire []byte, limit, depth int
 		case field.Message() != nil:
 			cost += perMessage + messageCost(field.Message(), content, limit-cost, depth+1)
 		case field.Kind() == protoreflect.StringKind, field.Kind() == protoreflect.BytesKind:
-			cost += perElement + 2*len(content)
+			cost += perField + 2*len(content)
 		default:
-			cost += perElement * packed(field.Kind(), content)
+			cost += perPacked * packed(field.Kind(), content)
 		}
 	}
 	return cost

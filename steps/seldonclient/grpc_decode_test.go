@@ -32,11 +32,11 @@ func ndarray(values []*structpb.Value) *seldonpb.SeldonMessage {
 
 func TestLargeMessages(t *testing.T) {
 	t.Parallel()
-	const many = 1_100_000
-	lists, numbers := make([]*structpb.Value, many), make([]*structpb.Value, many)
+	const many = 1_250_000 // some 16 MiB of numbers
+	lists, numbers := make([]*structpb.Value, 2*many), make([]*structpb.Value, many)
 	empty, number := structpb.NewListValue(&structpb.ListValue{}), structpb.NewNumberValue(0.25)
 	for i := range many {
-		lists[i], numbers[i] = empty, number
+		lists[i], lists[many+i], numbers[i] = empty, empty, number
 	}
 	contents := func(c *inferencepb.InferTensorContents) proto.Message {
 		return &inferencepb.ModelInferResponse{Outputs: []*inferencepb.ModelInferResponse_InferOutputTensor{{Name: "o", Datatype: "INT64", Shape: []int64{9 << 20}, Contents: c}}}
