@@ -92,16 +92,32 @@ func datatypeOf(values []any) (string, error) {
 		default:
 			return "", fmt.Errorf("%s has no place in a tensor of V2", value.Kind(v))
 		}
-		switch {
-		case datatype == "" || datatype == this:
-			datatype = this
-		case datatype == "INT64" && this == "FP64", datatype == "FP64" && this == "INT64":
-			datatype = "FP64"
-		default:
-			return "", fmt.Errorf("the data has %s and %s in it, one tensor of V2 has values of one datatype: write inputs, or keep the check to protocol seldon", datatype, this)
+		var err error
+		if datatype, err = widest(datatype, this); err != nil {
+			return "", err
 		}
 	}
 	return cmp.Or(datatype, "FP64"), nil
+}
+
+// widest is the datatype that values of both have; "" is that of none.
+func widest(one, other string) (string, error) {
+	switch {
+	case one == other || other == "":
+		return one, nil
+	case one == "":
+		return other, nil
+	case one == "INT64" && other == "FP64", one == "FP64" && other == "INT64":
+		return "FP64", nil
+	}
+	return "", &mixedError{one, other}
+}
+
+// mixedError says that data cannot be one tensor of V2.
+type mixedError struct{ one, other string }
+
+func (e *mixedError) Error() string {
+	return fmt.Sprintf("the data has %s and %s in it, one tensor of V2 has values of one datatype: write inputs, or keep the check to protocol seldon", e.one, e.other)
 }
 
 // fits tells whether values of a datatype can be sent as those of another.

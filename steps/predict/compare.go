@@ -85,6 +85,10 @@ func (r *runner) baselineSession(ctx context.Context, c *checks.Check) (*session
 	if len(selected) == 1 {
 		selected = append(selected, r.options.File.Checks...)
 	}
+	if err := s.reads(c); err != nil {
+		s.close()
+		return nil, err
+	}
 	waited, err := s.ready(ctx, selected)
 	if err != nil {
 		s.close()

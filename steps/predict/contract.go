@@ -26,6 +26,9 @@ func (s *session) contract(ctx context.Context, c *checks.Check, out *report.Che
 		out.Findings = append(out.Findings, report.Finding{Stage: report.Value, Message: err.Error()})
 		return
 	}
+	if terms.Fractions() {
+		s.setType(c, "FP64") // whole numbers among them are of it, too
+	}
 	var latencies metrics.Latencies
 	generator := contract.NewGenerator(terms, c.Contract.Seed)
 	names := contract.Names(terms.Features)

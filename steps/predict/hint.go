@@ -3,6 +3,7 @@ package predict
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
@@ -36,7 +37,7 @@ func hintOf(err error) string {
 	case seldonclient.KindTooLarge:
 		return hintTooLarge
 	case seldonclient.KindTLS:
-		if errors.Is(err, http.ErrSchemeMismatch) {
+		if errors.Is(err, http.ErrSchemeMismatch) || strings.Contains(err.Error(), "first record does not look like a TLS handshake") {
 			return hintPlain
 		}
 		return hintTLS

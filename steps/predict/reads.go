@@ -1,10 +1,12 @@
 package predict
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
+	"github.com/model-delivery/model-delivery/steps/seldonclient"
 	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
@@ -20,10 +22,17 @@ func (s *session) reads(c *checks.Check) error {
 		return nil
 	}
 	regress := newScorer(c).regress
+	typed := s.speaks(c).protocol == seldonclient.V2
+	datatype := ""
 	var wrong error
 	err := s.batches(context.Background(), d, func(b batch) bool {
 		if d.Payload == "tensor" {
 			if wrong = onlyNumbers(b, d.Inputs); wrong != nil {
+				return false
+			}
+		}
+		if typed {
+			if datatype, wrong = rowsType(datatype, b); wrong != nil {
 				return false
 			}
 		}
@@ -41,7 +50,39 @@ func (s *session) reads(c *checks.Check) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", d.File.Path, err)
 	}
+	s.setType(c, datatype)
 	return nil
+}
+
+// rowsType is the datatype of rows and of those before them, so that all batches
+// of a file are sent as one.
+func rowsType(before string, b batch) (string, error) {
+	for i, row := range b.rows {
+		this, err := datatypeOf(row)
+		if err == nil {
+			before, err = widest(before, this)
+		}
+		if err != nil {
+			return "", fmt.Errorf("line %d: %w", b.lines[i], err)
+		}
+	}
+	return before, nil
+}
+
+// setType keeps the datatype that all requests of a check have in V2.
+func (s *session) setType(c *checks.Check, datatype string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.types[c] = datatype
+}
+
+// defaultsFor are the file's, with a datatype where all requests of a check have one.
+func (s *session) defaultsFor(c *checks.Check) checks.Defaults {
+	d := s.options.File.Defaults
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.Datatype = cmp.Or(d.Datatype, s.types[c])
+	return d
 }
 
 // goodLabel tells whether a label is one of the kind that the metrics need.

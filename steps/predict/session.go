@@ -28,6 +28,7 @@ type session struct {
 	latencies metrics.Latencies                       // of single requests
 	named     map[string]bool                         // images of which an answer told
 	awaited   map[string]int                          // what came before the model was ready
+	types     map[*checks.Check]string                // datatypes in V2, of all requests of a check
 }
 
 type clientKey struct {
@@ -37,7 +38,7 @@ type clientKey struct {
 }
 
 func newSession(o Options, t Target) *session {
-	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}, named: map[string]bool{}, awaited: map[string]int{}}
+	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}, named: map[string]bool{}, awaited: map[string]int{}, types: map[*checks.Check]string{}}
 }
 
 func (s *session) close() {
@@ -114,7 +115,7 @@ func (s *session) callOf(c *checks.Check, q *checks.Request) (seldonclient.Call,
 	call.Headers, call.ContentType, call.Binary = q.Headers, q.ContentType, q.Binary
 	key := s.speaks(c)
 	var err error
-	if call.Body, err = adapt(q.Body, key.protocol, s.options.File.Defaults); err != nil {
+	if call.Body, err = adapt(q.Body, key.protocol, s.defaultsFor(c)); err != nil {
 		return call, err
 	}
 	if q.Raw != nil && (key.transport == seldonclient.REST && key.protocol == c.Protocol || q.Body == nil) {

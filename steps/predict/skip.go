@@ -2,6 +2,7 @@ package predict
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -74,6 +75,12 @@ func (s *session) unfit(c *checks.Check, q *checks.Request, key clientKey) strin
 		return "" // no check at all can be asked so, which is an error
 	case !seldonclient.Supports(key.protocol, key.transport, c.Method):
 		return fmt.Sprintf("protocol %s has no method %s over %s", key.protocol, c.Method, over)
+	case q == nil && key.protocol == seldonclient.V2:
+		err := s.reads(c)
+		if _, mixed := errors.AsType[*mixedError](err); mixed {
+			return err.Error()
+		}
+		return "" // anything else is for [session.prepares] to tell
 	case q == nil:
 		return ""
 	case q.Raw != nil && q.Body == nil && key.transport == seldonclient.GRPC:

@@ -76,3 +76,28 @@ func TestDatatypes(t *testing.T) {
 		t.Errorf("exit code %d: %s", o.code, o.stderr)
 	}
 }
+
+// TestOneDatatypeForAFile: whole numbers in one batch are sent as the file's
+// other numbers are.
+func TestOneDatatypeForAFile(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{
+		"floats.csv": "a,b\n1,2\n1.5,2\n3,4\n", "mixed.csv": "a,b\n1,x\n",
+		"contract.json": `{"features":[{"name":"x","range":[0,1],"repeat":2}]}`,
+	}
+	for name, check := range map[string]string{"dataset": "dataset: {file: floats.csv}", "contract": "contract: {file: contract.json, requests: 2}"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := modeltest.New(t, modeltest.Options{})
+			o := run(t, "defaults: {model: model}\nchecks:\n- name: it\n  "+check+"\n", files, "--endpoint", s.URL, "--protocol", "v2")
+			if _, body := s.Last(); o.code != 0 || !strings.Contains(string(body), `"datatype":"FP64"`) {
+				t.Errorf("exit code %d, sent %s: %s%s", o.code, body, o.stdout, o.stderr)
+			}
+		})
+	}
+	s := modeltest.New(t, modeltest.Options{})
+	o := run(t, "defaults: {model: model}\n"+one+"- {name: it, dataset: {file: mixed.csv}}\n", files, "--endpoint", s.URL, "--protocol", "v2")
+	if c := o.check(t, "it"); o.code != 0 || c.Outcome != report.Skipped || !strings.Contains(c.Summary, "mixed.csv: line 2: the data has INT64 and BYTES in it") {
+		t.Errorf("exit code %d, %+v: %s", o.code, c, o.stderr)
+	}
+}

@@ -184,6 +184,19 @@ func (v *Variable) parseRange(object map[string]any) error {
 	return nil
 }
 
+// Fractions tells whether all features are numbers and some need not be whole.
+func (c *Contract) Fractions() bool {
+	fractions := false
+	for _, v := range c.Features {
+		fractions = fractions || !v.Categorical && !v.Integer
+		for _, one := range v.Values {
+			f, _ := value.Float(one)
+			fractions = fractions || f != math.Trunc(f)
+		}
+	}
+	return fractions && c.NoNumber() == ""
+}
+
 // NoNumber is the name of a feature that has values other than numbers, which a
 // tensor cannot hold; "": there is none.
 func (c *Contract) NoNumber() string {
