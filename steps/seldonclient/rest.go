@@ -9,8 +9,10 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient/http1"
@@ -195,10 +197,21 @@ func (p *prepared) Again(ctx context.Context, known *Answer) (*Answer, error) {
 		req.Body = io.NopCloser(bytes.NewReader(p.body))
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(p.body)), nil }
 	}
+	// The plain transport's errors tell of a connection that was not made.
+	var connected atomic.Bool
+	secure := p.url.Scheme == "https"
+	if secure {
+		trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { connected.Store(true) }}
+		req = req.WithContext(httptrace.WithClientTrace(ctx, trace))
+	}
 	start := time.Now()
 	res, err := p.client.http.Do(req)
 	if err != nil {
-		return nil, transportError(err, p.timeout)
+		e := transportError(err, p.timeout)
+		if secure && !connected.Load() {
+			e.Unconnected = true
+		}
+		return nil, e
 	}
 	body, err := readBody(res, p.client.options.MaxResponse)
 	res.Body.Close()

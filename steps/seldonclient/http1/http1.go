@@ -66,7 +66,11 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	c, err := t.get(ctx, address(req))
 	if err != nil {
-		return nil, ended(ctx, err)
+		err = ended(ctx, err)
+		if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+			err = &net.OpError{Op: "dial", Net: "tcp", Err: err} // there was no connection yet
+		}
+		return nil, err
 	}
 	c.stop = context.AfterFunc(ctx, func() { c.SetDeadline(longAgo) })
 	res, err := c.exchange(req)
