@@ -84,6 +84,28 @@ func TestModelIsWaitedFor(t *testing.T) {
 	}
 }
 
+// TestModelOfEachPredictor has to be the one that was promoted, but for that of the
+// baseline.
+func TestModelOfEachPredictor(t *testing.T) {
+	t.Parallel()
+	server, _ := cluster(t, promoted)
+	obj := server.Get("SeldonDeployment", "models", "news")
+	spec := obj.Object["spec"].(map[string]any)
+	spec["predictors"].([]any)[0].(map[string]any)["graph"].(map[string]any)["modelUri"] = "gs://models/1"
+	spec["predictors"] = append(spec["predictors"].([]any), map[string]any{"name": "canary", "graph": map[string]any{"name": "classifier", "modelUri": "gs://models/2"}})
+	server.Put(obj)
+	for except, says := range map[string]string{
+		"":       "asks unit classifier for model gs://models/1, gs://models/2, gs://models/2 is waited for",
+		"canary": "asks unit classifier for model gs://models/1, gs://models/2 is waited for",
+		"main":   "(stage stable)", // nothing is missing but time
+	} {
+		o := locate.Options{Namespace: "models", Name: "news", ModelURIs: map[string]string{"classifier": "gs://models/2"}, Except: except, Timeout: 300 * time.Millisecond, Log: t.Logf}
+		if _, err := locate.Find(t.Context(), server.Client(t), o); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("except %q: error %v, want %q", except, err, says)
+		}
+	}
+}
+
 // TestExplainer is asked at its own Service.
 func TestExplainer(t *testing.T) {
 	t.Parallel()
