@@ -152,6 +152,28 @@ func (r *run) phase(ctx context.Context, name string, do func(out io.Writer) (in
 	return code == 0
 }
 
+// stopped tells whether ctx ended before the named phase could do its part,
+// which then counts as failed unless another one's failure is the cause.
+func (r *run) stopped(ctx context.Context, name string) bool {
+	if ctx.Err() == nil {
+		return false
+	}
+	if cause := context.Cause(ctx); !errors.Is(cause, errAside) {
+		r.phase(ctx, name, func(out io.Writer) (int, map[string]string) {
+			fmt.Fprintf(out, "error: stopped: %v\n", cause)
+			return step.ExitInfra, nil
+		})
+	}
+	return true
+}
+
+// say prints a line that belongs to no phase.
+func (r *run) say(format string, args ...any) {
+	r.outMu.Lock()
+	defer r.outMu.Unlock()
+	fmt.Fprintf(r.out, format+"\n", args...)
+}
+
 func readResults(dir string) map[string]string {
 	results := map[string]string{}
 	entries, _ := os.ReadDir(dir)
@@ -161,41 +183,6 @@ func readResults(dir string) map[string]string {
 		}
 	}
 	return results
-}
-
-// prefixWriter marks each line with a prefix. Several may write to one w; they
-// share the mutex.
-type prefixWriter struct {
-	mu     *sync.Mutex
-	w      io.Writer
-	prefix string
-	held   bytes.Buffer
-}
-
-func (p *prefixWriter) Write(data []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.held.Write(data)
-	for {
-		line, err := p.held.ReadBytes('\n')
-		if err != nil {
-			p.held.Write(line) // the rest of a line, to be continued
-			return len(data), nil
-		}
-		if _, err := fmt.Fprintf(p.w, "%s%s", p.prefix, line); err != nil {
-			return 0, err
-		}
-	}
-}
-
-// Flush ends an unfinished last line.
-func (p *prefixWriter) Flush() {
-	p.mu.Lock()
-	rest := p.held.Len() > 0
-	p.mu.Unlock()
-	if rest {
-		p.Write([]byte("\n"))
-	}
 }
 
 // overlay looks names up in values first, then by getenv.

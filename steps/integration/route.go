@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // probes are requests of which every server of a Seldon Core model answers one
@@ -28,13 +30,17 @@ const (
 // route waits until the gateway leads to the model. A gateway follows the
 // cluster's Services, so it hears of a model after that is Available, and tests
 // that begin at once find no route. What never leads there is for the tests to
-// say: a gateway may be one that only they can reach.
-func (r *run) route(ctx context.Context) {
+// say: a gateway may be one that only they can reach. It is false when ctx ended.
+func (r *run) route(ctx context.Context) bool {
 	if r.paths.manifests == "" || r.Gateway == "none" || r.RouteTimeout <= 0 {
-		return
+		return true
 	}
-	r.phase(ctx, "route", func(out io.Writer) (int, map[string]string) {
+	return r.phase(ctx, "route", func(out io.Writer) (int, map[string]string) {
 		why := routed(ctx, r.modelEndpoint(), r.RouteTimeout)
+		if ctx.Err() != nil {
+			fmt.Fprintf(out, "error: stopped: %v\n", context.Cause(ctx))
+			return step.ExitInfra, nil
+		}
 		if why != nil {
 			fmt.Fprintf(out, "nothing leads to the model at %s within %s, going on: %v\n", r.modelEndpoint(), r.RouteTimeout, why)
 		}

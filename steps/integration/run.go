@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/docker"
+	"github.com/model-delivery/model-delivery/steps/kind"
 	"github.com/model-delivery/model-delivery/steps/model"
 	"github.com/model-delivery/model-delivery/steps/process"
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -24,9 +25,11 @@ type Steps struct {
 
 // cleanupTime is how long a run that was stopped may take to keep logs and
 // remove its cluster, hurriedLogsTime how much of it the logs may take.
+// deleteTime is how long a run that was not stopped may take for the latter.
 const (
 	cleanupTime     = 9 * time.Second
 	hurriedLogsTime = 4 * time.Second
+	deleteTime      = 2 * kind.DeleteTimeout
 )
 
 // Outcome is what came of a run.
@@ -101,7 +104,7 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 	defer cancel()
 	r.work(work)
 	cleanup := r.cleanUp(ctx)
-	outcome := r.outcome(ctx, time.Since(started), cleanup)
+	outcome := r.outcome(time.Since(started), cleanup)
 	r.write(outcome)
 	if err := docker.End(ctx, r.DockerStop, r.DockerExit, r.DockerLog); err != nil {
 		fmt.Fprintf(r.out, "%v\n", err)
@@ -110,13 +113,16 @@ func Run(ctx context.Context, o Options, steps Steps, getenv func(string) string
 }
 
 func (r *run) test(ctx context.Context) bool {
-	var targets []string
-	for _, target := range r.Targets {
-		if r.hasTarget(ctx, target) {
-			targets = append(targets, target)
-		}
+	if len(r.Targets) == 0 {
+		r.say("no tests were run: there are no test targets to make")
+		return true
 	}
-	if len(targets) == 0 {
+	targets, ok := r.targets(ctx, "test", r.Targets...)
+	switch {
+	case !ok:
+		return false
+	case len(targets) == 0:
+		r.say("no tests were run: the model's Makefile has none of the targets %s", strings.Join(r.Targets, ", "))
 		return true
 	}
 	return r.make(ctx, "test", targets...)
@@ -125,6 +131,9 @@ func (r *run) test(ctx context.Context) bool {
 func (r *run) check(ctx context.Context) bool {
 	if r.paths.checks == "" {
 		return true
+	}
+	if r.stopped(ctx, "predict") {
+		return false
 	}
 	args := []string{"--checks", r.paths.checks, "--endpoint", r.GatewayURL, "--gateway", r.Gateway,
 		"--namespace", r.Namespace, "--deployment", r.deploy.Name}
@@ -149,12 +158,6 @@ func (r *run) make(ctx context.Context, name string, targets ...string) bool {
 	})
 }
 
-// hasTarget tells whether the model's Makefile can make the target.
-func (r *run) hasTarget(ctx context.Context, target string) bool {
-	err := process.Run(ctx, process.Command{Name: "make", Args: []string{"-C", r.paths.dir, "--dry-run", target}, Env: r.makeEnv()})
-	return err == nil
-}
-
 // makeEnv is what a model's Makefile is told.
 func (r *run) makeEnv() []string {
 	env := []string{"IMAGE=" + r.Image, "KIND_CLUSTER_NAME=" + r.Name, "MODEL_NAMESPACE=" + r.Namespace, "MODEL_GATEWAY=" + r.GatewayURL}
@@ -176,43 +179,63 @@ func (r *run) modelEndpoint() string {
 }
 
 // cleanUp keeps the logs and removes the cluster, and tells whether both went
-// well. After a cancellation it has little time for both.
+// well. A cancellation, at whatever moment of it, leaves little time for both.
 func (r *run) cleanUp(ctx context.Context) bool {
 	cluster, started := r.ran("cluster")
 	if !started {
 		r.keepDockerLog()
 		return true
 	}
-	stopped := ctx.Err() != nil
-	if stopped {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
-		defer cancel()
-	}
+	toDelete, cancel := outliving(ctx, cleanupTime)
+	defer cancel()
 	ok := true
 	// A cluster that did not come up is gone; making it has kept its logs.
 	if r.paths.report != "" && cluster.code == 0 {
-		ok = r.keepLogs(ctx, stopped) || stopped
+		ok = r.keepLogs(ctx) || ctx.Err() != nil
 	}
 	switch {
 	case r.Keep:
+	case cluster.madeNothing():
+		r.say("cluster %s is not removed: this run has not made it", r.Name)
 	case r.sidecar:
-		fmt.Fprintf(r.out, "cluster %s goes with the sidecar\n", r.Name)
+		r.say("cluster %s goes with the sidecar", r.Name)
 	default:
-		ok = r.execute(ctx, "delete", r.steps.KindCluster(), "delete", "--name", r.Name, "--kubeconfig", r.paths.kubeconfig) && ok
+		toDelete, cancel := context.WithTimeout(toDelete, deleteTime)
+		defer cancel()
+		ok = r.execute(toDelete, "delete", r.steps.KindCluster(), "delete", "--name", r.Name, "--kubeconfig", r.paths.kubeconfig) && ok
 	}
 	r.keepDockerLog()
 	return ok
 }
 
-func (r *run) keepLogs(ctx context.Context, hurry bool) bool {
-	if hurry {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, hurriedLogsTime)
-		defer cancel()
-	}
+// madeNothing tells of the phase cluster whether it ended before its first
+// attempt. What has the cluster's name then is somebody else's.
+func (p phase) madeNothing() bool {
+	attempts := p.results["attempts"]
+	return p.code != 0 && (attempts == "0" || attempts == "" && p.code == step.ExitInvalid)
+}
+
+func (r *run) keepLogs(ctx context.Context) bool {
+	ctx, cancel := outliving(ctx, hurriedLogsTime)
+	defer cancel()
 	return r.execute(ctx, "logs", r.steps.KindCluster(), "logs", "--name", r.Name,
 		"--output-dir", r.kindLogs(), "--max-size", strconv.FormatInt(r.MaxLogBytes, 10))
+}
+
+// outliving returns a context that goes on for a while after ctx has ended.
+func outliving(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	unregister := context.AfterFunc(ctx, func() {
+		select {
+		case <-longer.Done():
+		case <-time.After(while):
+			cancel(context.Cause(ctx))
+		}
+	})
+	return longer, func() {
+		unregister()
+		cancel(nil)
+	}
 }
 
 func (r *run) kindLogs() string { return filepath.Join(r.paths.report, "kind") }
@@ -238,7 +261,7 @@ func (r *run) ran(name string) (phase, bool) {
 	return phase{}, false
 }
 
-func (r *run) outcome(ctx context.Context, took time.Duration, cleanup bool) Outcome {
+func (r *run) outcome(took time.Duration, cleanup bool) Outcome {
 	o := Outcome{Cleanup: cleanup, Phases: r.journal.seconds(took), ImageURL: r.Image, Checks: map[string]string{}}
 	o.NodeImage = r.journal.result("cluster", "node-image")
 	for _, name := range []string{"outcome", "passed", "failed", "accuracy", "p95-ms", "digest"} {
@@ -247,8 +270,6 @@ func (r *run) outcome(ctx context.Context, took time.Duration, cleanup bool) Out
 	// A failure to clean up turns no result.
 	if failed, ok := r.journal.failed("logs", "delete"); ok {
 		o.FailedPhase, o.ExitCode = failed.name, failed.code
-	} else if ctx.Err() != nil {
-		o.FailedPhase, o.ExitCode = "cluster", step.ExitInfra
 	}
 	if o.ImageDigest = r.journal.result("push", "IMAGE_DIGEST"); o.ImageDigest != "" && o.FailedPhase == "" {
 		o.Release = model.Release{Model: r.Model, Image: r.Image + "@" + o.ImageDigest, Deployment: r.deploy.Name, Source: r.SourceCommit}.String()

@@ -14,7 +14,8 @@ import (
 )
 
 // work runs the phases, each as soon as what it needs is there, up to the
-// first that makes going on useless.
+// first that makes going on useless. When ctx ends before all is done, a phase
+// counts as failed: the one under way or the next.
 func (r *run) work(ctx context.Context) {
 	images := later(func() []string { return r.setupImages(ctx) })
 	wait := optional("--host", r.DockerHost, "--log-file", r.DockerLog, "--exit-file", r.DockerExit)
@@ -29,14 +30,17 @@ func (r *run) work(ctx context.Context) {
 		"--namespace", r.Namespace, "--kubeconfig", r.paths.kubeconfig) {
 		return
 	}
-	r.route(ctx)
+	if !r.route(ctx) {
+		return
+	}
 	// The checks tell more about a model whose tests fail, so they run anyway.
 	tested := r.test(ctx)
 	checked := r.check(ctx)
-	if r.Push && tested && checked && ctx.Err() == nil {
-		r.execute(ctx, "push", r.steps.ModelImage(), "--strategy", image.None, "--model-dir", r.paths.dir,
-			"--tag", r.Image, "--expect-id", r.journal.result("build", "image-id"), "--push", r.Image)
+	if !r.Push || !tested || !checked || r.stopped(ctx, "push") {
+		return
 	}
+	r.execute(ctx, "push", r.steps.ModelImage(), "--strategy", image.None, "--model-dir", r.paths.dir,
+		"--tag", r.Image, "--expect-id", r.journal.result("build", "image-id"), "--push", r.Image)
 }
 
 // errAside stops phases that another one's failure has made useless. They do
@@ -135,20 +139,30 @@ func (r *run) setup(ctx context.Context, up func() bool) bool {
 		if !up() {
 			return false
 		}
-		if !r.hasTarget(ctx, "kind_setup") {
-			return true
+		targets, ok := r.targets(ctx, "setup", "kind_setup")
+		if !ok || len(targets) == 0 {
+			return ok
 		}
-		return r.make(ctx, "setup", "kind_setup")
+		return r.make(ctx, "setup", targets...)
 	}
 	kubeconfig, ok := r.awaitAccess(ctx, up)
 	if !ok {
 		return false
 	}
-	installed := r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(kubeconfig, "--await-network")...)
+	first, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	retried := later(func() bool {
+		again := up() && r.attempts() != 1
+		if again {
+			stop(errAside) // the cluster that it is at work on is gone
+		}
+		return again
+	})
+	installed := r.execute(first, "setup", r.steps.ClusterSetup(), r.setupArgs(kubeconfig, "--await-network")...)
 	if !up() {
 		return false
 	}
-	if r.attempts() != 1 {
+	if retried() {
 		installed = r.execute(ctx, "setup", r.steps.ClusterSetup(), r.setupArgs(r.paths.kubeconfig, "--await-network")...)
 	}
 	return installed
@@ -173,6 +187,7 @@ func (r *run) awaitAccess(ctx context.Context, up func() bool) (kubeconfig strin
 		}
 		select {
 		case <-ctx.Done():
+			r.stopped(ctx, "setup")
 			return "", false
 		case ok := <-result:
 			return r.paths.kubeconfig, ok
