@@ -43,7 +43,7 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return step.Invalidf("make the directory for logs: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, logsTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, logsTimeout, fmt.Errorf("%s passed", logsTimeout))
 	defer cancel()
 	collected := make(chan error, 1) // kind's library goes on beyond ctx
 	go func() { collected <- s.provider.CollectLogs(s.Name, dir) }()
@@ -58,7 +58,8 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 		}
 	case <-ctx.Done():
 		// kind's library cannot be told to stop; what it wrote so far stays.
-		err = step.Infraf("collecting logs of cluster %s took longer than %s", s.Name, logsTimeout)
+		err = step.Infraf("not all logs of cluster %s were kept: %w", s.Name, context.Cause(ctx))
+		s.Log("warning: %v", err)
 	}
 	kept, cut, shrinkErr := shrink(dir, maxBytes)
 	if shrinkErr != nil {

@@ -21,12 +21,17 @@ const DefaultPrefix = "it"
 // expiryUnit is how exactly a name tells when its cluster expires.
 const expiryUnit = time.Minute
 
+// firstExpiry is before the first name that told an expiry. What seems to have
+// expired before it is a word that looks like one.
+var firstExpiry = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+
 var (
-	expiryPattern = regexp.MustCompile(`-x([0-9a-z]{5,7})$`)
+	// Five digits are enough until 2084.
+	expiryPattern = regexp.MustCompile(`^[a-z0-9.-]+-[0-9a-f]{4}-x([0-9a-z]{5})$`)
 	notInNames    = regexp.MustCompile(`[^a-z0-9]+`)
 )
 
-// ExpiringName makes a name, such as it-news-1f0c-x13kd8b, for a cluster that
+// ExpiringName makes a name, such as it-news-1f0c-xhvk2a, for a cluster that
 // anyone may remove once it has expired: kind puts no labels of its users'
 // choice on what it makes, so that the name, which is in kind's label, tells.
 func ExpiringName(prefix, owner string, expires time.Time) string {
@@ -36,7 +41,7 @@ func ExpiringName(prefix, owner string, expires time.Time) string {
 }
 
 // Expiry reads from a cluster's name when it expires; ok is false for a name
-// that does not tell.
+// that [ExpiringName] does not make.
 func Expiry(name string) (expires time.Time, ok bool) {
 	match := expiryPattern.FindStringSubmatch(name)
 	if match == nil {
@@ -46,7 +51,11 @@ func Expiry(name string) (expires time.Time, ok bool) {
 	if err != nil {
 		return time.Time{}, false
 	}
-	return time.Unix(minutes*int64(expiryUnit/time.Second), 0).UTC(), true
+	expires = time.Unix(minutes*int64(expiryUnit/time.Second), 0).UTC()
+	if expires.Before(firstExpiry) {
+		return time.Time{}, false
+	}
+	return expires, true
 }
 
 // ReapOptions say what [Reap] removes.

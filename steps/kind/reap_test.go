@@ -26,7 +26,8 @@ func TestExpiringNames(t *testing.T) {
 
 func TestNamesThatDoNotExpire(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"", "kind", "it-news", "it-news-x", "it-news-x1", "it-news-xABCDE", "it-news-x12345678", "it-news-x12345-more"} {
+	for _, name := range []string{"", "kind", "it-news", "it-news-x", "it-news-x1", "it-news-xABCDE", "it-news-x12345678", "it-news-x12345-more",
+		"it-ubuntu-xenial", "it-news-x13kd8b", "it-news-1f0g-xhvk2a", "it-ubuntu-cafe-xenial", "it-news-1f0c-x10000", "it-news-1f0c-xhvk2a0", "-1f0c-xhvk2a"} {
 		if expires, ok := Expiry(name); ok {
 			t.Errorf("%q expires at %s", name, expires)
 		}

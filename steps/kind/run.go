@@ -58,27 +58,34 @@ func Run(ctx context.Context, o RunOptions) (RunResult, error) {
 		return result, err
 	}
 	err = o.command(ctx, &result)
-	// The command's outcome stands, and what follows must work although ctx
-	// may have ended.
-	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), o.cleanupTime(ctx))
-	defer cancel()
-	if o.LogsDir != "" && ctx.Err() == nil {
-		if logErr := Logs(after, o.Target, o.LogsDir, o.MaxLogBytes); logErr != nil {
-			o.Log("warning: %v", logErr)
-		}
+	// The command's outcome stands.
+	keep := func(ctx context.Context) error { return Logs(ctx, o.Target, o.LogsDir, o.MaxLogBytes) }
+	if o.LogsDir == "" {
+		keep = nil
 	}
-	if result.Cleanup = Delete(after, o.Target, o.Kubeconfig); result.Cleanup != nil {
-		o.Log("warning: %v", result.Cleanup)
-	}
+	result.Cleanup = o.cleanUp(ctx, keep, func(ctx context.Context) error { return Delete(ctx, o.Target, o.Kubeconfig) })
 	return result, err
 }
 
-// cleanupTime is short when the step was told to stop.
-func (o *RunOptions) cleanupTime(ctx context.Context) time.Duration {
-	if ctx.Err() != nil {
-		return removeTimeout
+// cleanUp keeps the logs, if keep is not nil, for as long as ctx goes on, and
+// removes the cluster also when it has ended.
+func (o *RunOptions) cleanUp(ctx context.Context, keep, remove func(ctx context.Context) error) error {
+	if keep != nil && ctx.Err() == nil {
+		if err := keep(ctx); err != nil {
+			o.Log("warning: %v", err)
+		}
 	}
-	return logsTimeout + DeleteTimeout
+	limit := DeleteTimeout
+	if ctx.Err() != nil {
+		limit = removeTimeout // told to stop
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
+	defer cancel()
+	err := remove(ctx)
+	if err != nil {
+		o.Log("warning: %v", err)
+	}
+	return err
 }
 
 // command runs the command in a process group of its own, so that what it

@@ -64,6 +64,52 @@ func TestRunCommandTimesOut(t *testing.T) {
 	}
 }
 
+// A signal ends the keeping of logs, and the cluster is removed all the same.
+func TestRunCleansUpWhenStopped(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		stop string // when
+	}{{"before", "command"}, {"while logs are kept", "keep"}, {"while the cluster is removed", "remove"}} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			at := func(moment string) {
+				if tc.stop == moment {
+					cancel()
+				}
+			}
+			at("command")
+			kept, removed := false, false
+			o := RunOptions{Options: Options{Target: Target{}.withDefaults()}}
+			err := o.cleanUp(ctx, func(ctx context.Context) error {
+				kept = true
+				at("keep")
+				if tc.stop == "keep" {
+					select {
+					case <-ctx.Done():
+					case <-time.After(10 * time.Second):
+						t.Error("the logs were not stopped")
+					}
+				}
+				return ctx.Err()
+			}, func(ctx context.Context) error {
+				at("remove")
+				deadline, ok := ctx.Deadline()
+				if left := time.Until(deadline); !ok || left > DeleteTimeout || tc.stop != "remove" && left > removeTimeout {
+					t.Errorf("there are %s to remove it", left)
+				}
+				removed = ctx.Err() == nil
+				return nil
+			})
+			if err != nil || !removed || kept != (tc.stop != "command") {
+				t.Errorf("kept %v, removed %v, %v", kept, removed, err)
+			}
+		})
+	}
+}
+
 func TestCommandRefusesBadInput(t *testing.T) {
 	t.Parallel()
 	getenv := func(string) string { return "" }
