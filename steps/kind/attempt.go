@@ -19,7 +19,7 @@ func (c *creation) attempt(ctx context.Context) error {
 	loadCtx, stopLoading := context.WithCancel(ctx)
 	defer stopLoading()
 	c.booted, c.settled = make(chan struct{}), make(chan struct{})
-	c.nodes = sync.OnceValues(c.session.nodes)
+	c.nodes = sync.OnceValues(c.session.ownNodes)
 	c.loaded = c.startLoading(loadCtx)
 	networked := make(chan error, 1)
 	c.networked = networked
@@ -45,14 +45,15 @@ func (c *creation) attempt(ctx context.Context) error {
 	if !stoppedByCaller(ctx) {
 		err = c.explain(after, err)
 	}
-	c.tearDown(after)
+	c.result.Left = c.tearDown(after)
 	return err
 }
 
 // tearDown removes the cluster's containers until kind's library, and the
 // docker commands it runs, have ended too. The library cannot be told to
-// stop, but without the containers it fails at its next command.
-func (c *creation) tearDown(ctx context.Context) {
+// stop, but without the containers it fails at its next command. The error says
+// that some of it may be left.
+func (c *creation) tearDown(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
 	defer cancel()
 	removed := 0
@@ -67,14 +68,16 @@ func (c *creation) tearDown(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-			c.Log("warning: could not make sure within %s that nothing of cluster %s is left: %v", removeTimeout, c.Name, errors.Join(err, ctx.Err()))
-			return
+			err = step.Infraf("could not make sure within %s that nothing of cluster %s is left: %w", removeTimeout, c.Name, errors.Join(err, ctx.Err()))
+			c.Log("warning: %v", err)
+			return err
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 	if removed > 0 {
 		c.Log("removed %d container(s) of cluster %s", removed, c.Name)
 	}
+	return nil
 }
 
 // appearing tells whether the daemon is still making a node. A docker command
@@ -117,13 +120,8 @@ func (c *creation) kindReturned() bool {
 // becomeReady writes the kubeconfig and waits for what a model needs.
 func (c *creation) becomeReady(ctx context.Context) error {
 	start := time.Now()
-	select {
-	case err := <-c.networked:
-		if err != nil {
-			return err
-		}
-	case <-ctx.Done():
-		return step.Infraf("making cluster %s: %w", c.Name, context.Cause(ctx))
+	if err := c.awaitNetworked(ctx); err != nil {
+		return err
 	}
 	access := c.access
 	c.result.KubeconfigData = access.kubeconfig
@@ -139,6 +137,30 @@ func (c *creation) becomeReady(ctx context.Context) error {
 	}
 	c.Log("cluster %s is ready after %s", c.Name, since(start))
 	return nil
+}
+
+// networkedGrace is how long what goes on beside has to tell, when ctx has
+// ended, what it was at.
+const networkedGrace = time.Second
+
+// awaitNetworked waits until the network is installed and access valid.
+func (c *creation) awaitNetworked(ctx context.Context) error {
+	var err error
+	select {
+	case err = <-c.networked:
+	case <-ctx.Done():
+		select {
+		case err = <-c.networked:
+		case <-time.After(networkedGrace):
+		}
+	}
+	if unreached, ok := errors.AsType[*unreachedError](err); ok {
+		return step.Infra(unreached.failure())
+	}
+	if ctx.Err() != nil {
+		return step.Infraf("making cluster %s: %w", c.Name, context.Cause(ctx))
+	}
+	return err
 }
 
 // publish writes the kubeconfig. It comes last: the file means a cluster

@@ -274,7 +274,8 @@ func runCommand() *step.Command {
 A failure to remove the cluster is reported, and never hides the command's
 outcome.
 
-Results: those of create, exit-code, and cleanup (done or failed).`,
+Results: those of create, exit-code, and cleanup (done, failed, or none when no
+cluster was made).`,
 		Example: "kind-cluster run --logs-dir logs -- make test_integration",
 		Flags: func(fs *pflag.FlagSet) {
 			f.register(fs)
@@ -292,11 +293,7 @@ Results: those of create, exit-code, and cleanup (done or failed).`,
 			})
 			setResults(rt, result.Result)
 			rt.Results.Set("exit-code", strconv.Itoa(result.ExitCode))
-			cleanup := "done"
-			if result.Cleanup != nil {
-				cleanup = "failed"
-			}
-			rt.Results.Set("cleanup", cleanup)
+			rt.Results.Set("cleanup", result.cleanup())
 			return err
 		},
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // Create makes a cluster and returns when it is ready. When it fails, or ctx
-// ends, no container of the cluster is left. The result is valid as far as
+// ends, no container of the cluster is left, or the result says so. The result is valid as far as
 // things went also when there is an error.
 func Create(ctx context.Context, o Options) (Result, error) {
 	o.Target = o.Target.withDefaults()
@@ -33,6 +33,9 @@ func Create(ctx context.Context, o Options) (Result, error) {
 	}
 	for _, note := range notes {
 		o.Log("note: %s", note)
+	}
+	if err := o.checkInputs(); err != nil {
+		return result, err
 	}
 	setNodeImage(config, o.NodeImage)
 	authorities, err := readAuthorities(o.CADir)
@@ -109,8 +112,7 @@ func (c *creation) run(ctx context.Context) (err error) {
 		if err == nil {
 			return nil
 		}
-		failure, classified := errors.AsType[*Failure](err)
-		if attempt > c.Retries || ctx.Err() != nil || !classified || !failure.Transient {
+		if attempt > c.Retries || ctx.Err() != nil || !c.mayPass(err) {
 			return err
 		}
 		c.Log("attempt %d failed: %v", attempt, err)
@@ -121,6 +123,13 @@ func (c *creation) run(ctx context.Context) (err error) {
 		case <-time.After(retryPause):
 		}
 	}
+}
+
+// mayPass tells whether another attempt may succeed. What is left of the first,
+// kind's library among it, would be in its way.
+func (c *creation) mayPass(err error) bool {
+	failure, classified := errors.AsType[*Failure](err)
+	return classified && failure.Transient && c.result.Left == nil
 }
 
 // retryPause lets a machine that was too busy catch its breath.

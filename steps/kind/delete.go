@@ -3,8 +3,6 @@ package kind
 import (
 	"context"
 	"time"
-
-	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // DeleteTimeout bounds how long [Delete] tries, since docker sometimes needs
@@ -25,7 +23,7 @@ func Delete(ctx context.Context, target Target, kubeconfig string) error {
 	defer cancel()
 	n, err := s.remove(ctx)
 	if err != nil {
-		return step.WithHint(err, "docker could not remove a container within a minute; try again, or remove it with `docker rm -f -v`")
+		return err
 	}
 	if kubeconfig != "" {
 		if err := removeFromKubeconfig(kubeconfig, s.Name); err != nil {

@@ -181,6 +181,9 @@ func (s *session) base(ctx context.Context, image string, o LoadOptions) (base, 
 	return base{part.RepoDigests[i], manifest.Layers, len(whole.RootFS.Layers) - n}, nil
 }
 
+// untagTimeout bounds the removal of a name that only the push needed.
+const untagTimeout = 5 * time.Second
+
 // pushed is the image as the daemon pushes it to where the layers are already.
 // Its own layers can be read until ctx ends.
 func (s *session) pushed(ctx context.Context, image string, b base) (v1.Image, error) {
@@ -203,7 +206,11 @@ func (s *session) pushed(ctx context.Context, image string, b base) (v1.Image, e
 	if _, err := s.docker.ImageTag(ctx, client.ImageTagOptions{Source: image, Target: target}); err != nil {
 		return nil, err
 	}
-	defer s.docker.ImageRemove(context.WithoutCancel(ctx), target, client.ImageRemoveOptions{})
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), untagTimeout)
+		defer cancel()
+		_, _ = s.docker.ImageRemove(ctx, target, client.ImageRemoveOptions{}) // a name too many is no failure
+	}()
 	progress, err := s.docker.ImagePush(pushing, target, client.ImagePushOptions{RegistryAuth: "e30="}) // nobody's
 	if err == nil {
 		err = progress.Wait(pushing)

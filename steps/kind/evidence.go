@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/kind/pkg/cluster/nodes"
 
 	"github.com/model-delivery/model-delivery/steps/docker"
+	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // evidence is what a failed attempt left. Every part may be empty.
@@ -46,7 +47,10 @@ const (
 func (c *creation) gather(ctx context.Context, err error) evidence {
 	ctx, cancel := context.WithTimeout(ctx, evidenceTimeout)
 	defer cancel()
-	e := evidence{err: err.Error() + "\n" + commandOutput(err), kubeadm: c.session.logger.kubeadmOutput(), facts: docker.HostFacts(), ownNetwork: c.config.Networking.DisableDefaultCNI && c.network == nil}
+	e := evidence{err: err.Error() + "\n" + commandOutput(err), kubeadm: c.session.logger.kubeadmOutput(), ownNetwork: c.config.Networking.DisableDefaultCNI && c.network == nil}
+	if c.session.remoteHost() == "" {
+		e.facts = docker.HostFacts() // this machine's, which is the daemon's
+	}
 	if notReady, ok := errors.AsType[*notReadyError](err); ok {
 		e.missing = notReady.missing
 	}
@@ -138,7 +142,7 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 }
 
 // explain names the cause of a failed attempt and keeps the nodes' logs where
-// they were asked for.
+// they were asked for. An error about the input stays as it is.
 func (c *creation) explain(ctx context.Context, err error) error {
 	found := c.gather(ctx, err)
 	failure, named := errors.AsType[*Failure](err) // by whoever saw it first
@@ -152,6 +156,9 @@ func (c *creation) explain(ctx context.Context, err error) error {
 		if logErr := c.session.keepLogs(ctx, c.LogsDir, c.MaxLogBytes); logErr != nil {
 			c.Log("could not keep all logs: %v", logErr)
 		}
+	}
+	if !named && !found.daemonGone && step.ExitCode(err) == step.ExitInvalid {
+		return err
 	}
 	return failure.wrap()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -107,10 +106,8 @@ func (s *session) plan(ctx context.Context, o LoadOptions) ([]stream, error) {
 	var streams []stream
 	var fromDaemon []string
 	for _, path := range o.Archives {
-		if info, err := os.Stat(path); err != nil {
-			return nil, step.Invalidf("image archive: %w", err)
-		} else if !info.Mode().IsRegular() {
-			return nil, step.Invalidf("image archive %s is not a file", path)
+		if err := checkArchive(path); err != nil {
+			return nil, err
 		}
 		streams = append(streams, stream{path, func(context.Context) (io.ReadCloser, error) { return openArchive(path) }})
 	}

@@ -148,4 +148,7 @@ type Result struct {
 	Phases            Phases
 	// KubeconfigData is the cluster's kubeconfig, for use from this machine.
 	KubeconfigData []byte
+	// Left says why something of a cluster that did not come up may be left;
+	// nil when nothing is.
+	Left error
 }

@@ -6,8 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"strings"
-
-	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // outerCluster is what is known of the cluster that a step runs in.
@@ -34,13 +32,10 @@ func (o outerCluster) clash(subnet netip.Prefix) string {
 // findOuter takes the outer cluster's subnets from what the caller names or,
 // in a pod, its API server, DNS server and pod address from the surroundings.
 func findOuter(subnets []string, getenv func(string) string) (outerCluster, error) {
-	outer := outerCluster{addresses: map[netip.Addr]string{}}
-	for _, text := range subnets {
-		prefix, err := netip.ParsePrefix(text)
-		if err != nil {
-			return outer, step.Invalidf("outer subnet %q: %w", text, err)
-		}
-		outer.subnets = append(outer.subnets, prefix.Masked())
+	prefixes, err := parseSubnets(subnets)
+	outer := outerCluster{subnets: prefixes, addresses: map[netip.Addr]string{}}
+	if err != nil {
+		return outer, err
 	}
 	api, err := netip.ParseAddr(getenv("KUBERNETES_SERVICE_HOST"))
 	if err != nil || len(subnets) > 0 {

@@ -31,6 +31,17 @@ type RunResult struct {
 	Cleanup  error         // why the cluster could not be removed, or nil
 }
 
+// cleanup says in a word what became of the cluster.
+func (r RunResult) cleanup() string {
+	switch {
+	case r.Cleanup != nil || r.Left != nil:
+		return "failed"
+	case r.Attempts == 0:
+		return "none"
+	}
+	return "done"
+}
+
 // Run makes a cluster, runs a command with KUBECONFIG set, keeps the logs
 // when LogsDir is set, and removes the cluster whatever happened. An error
 // that carries the command's exit code says that the command failed; a

@@ -2,6 +2,7 @@ package kind
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -95,13 +96,25 @@ func (s *session) containers(ctx context.Context) ([]container.Summary, error) {
 // nodes lists the cluster's Kubernetes nodes. It is an input error when there
 // is none.
 func (s *session) nodes() ([]nodes.Node, error) {
-	list, err := s.provider.ListInternalNodes(s.Name)
-	if err != nil {
-		return nil, step.Infraf("list the nodes of cluster %s: %w", s.Name, commandError(err))
-	}
-	if len(list) == 0 {
+	list, err := s.ownNodes()
+	if errors.Is(err, errNoNodes) {
 		return nil, step.WithHint(step.Invalidf("there is no cluster %q on %s", s.Name, s.endpoint.Host),
 			"make it with `kind-cluster create`, or name another with --name")
+	}
+	return list, err
+}
+
+var errNoNodes = errors.New("there is none")
+
+// ownNodes lists the nodes of a cluster that is being made, so that it is not
+// the input's fault when there is none.
+func (s *session) ownNodes() ([]nodes.Node, error) {
+	list, err := s.provider.ListInternalNodes(s.Name)
+	if err == nil && len(list) == 0 {
+		err = errNoNodes
+	}
+	if err != nil {
+		return nil, step.Infraf("list the nodes of cluster %s: %w", s.Name, commandError(err))
 	}
 	return list, nil
 }
@@ -115,23 +128,31 @@ const removeTimeout = 9 * time.Second
 // at once is tried again until ctx ends.
 func (s *session) remove(ctx context.Context) (int, error) {
 	removed := 0
+	var stuck error // at the last try
 	for {
 		list, err := s.containers(ctx)
-		if err != nil || len(list) == 0 {
+		switch {
+		case err != nil && stuck != nil && ctx.Err() != nil:
+			return removed, stuck
+		case err != nil || len(list) == 0:
 			return removed, err
 		}
+		var errs []error
 		for _, c := range list {
-			_, err = s.docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-			if err == nil {
-				removed++
+			if _, err := s.docker.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true}); err != nil {
+				errs = append(errs, fmt.Errorf("%s: %w", containerName(c), err))
+				continue
 			}
+			removed++
 		}
-		if err == nil {
+		if len(errs) == 0 {
 			continue // look once more: one may have been starting
 		}
+		stuck = step.WithHint(step.Infraf("remove the containers of cluster %s: %w", s.Name, errors.Join(errs...)),
+			"docker could not remove a container in time; try again, or remove it with `docker rm -f -v`")
 		select {
 		case <-ctx.Done():
-			return removed, step.Infraf("remove the containers of cluster %s: %w", s.Name, err)
+			return removed, stuck
 		case <-time.After(300 * time.Millisecond):
 		}
 	}
