@@ -3,6 +3,7 @@ package kind
 import (
 	"bytes"
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,7 +90,8 @@ func TestShrink(t *testing.T) {
 	write("small", 500, "end")
 	write("a/large", 40_000, "the end")
 	write("a/larger", 80_000, "the very end")
-	kept, cut, err := shrink(dir, 10_000)
+	all := func(string, fs.FileInfo) bool { return true }
+	kept, cut, err := shrink(dir, 10_000, all)
 	if err != nil || kept > 10_000 || kept < 9_900 || cut != 2 {
 		t.Fatalf("kept %d, cut %d, %v", kept, cut, err)
 	}
@@ -102,8 +104,52 @@ func TestShrink(t *testing.T) {
 			t.Errorf("%s does not say that it was cut", name)
 		}
 	}
-	if _, cut, err := shrink(dir, 10_000); cut != 0 || err != nil {
+	if _, cut, err := shrink(dir, 10_000, all); cut != 0 || err != nil {
 		t.Errorf("cut %d again, %v", cut, err)
+	}
+}
+
+// Only what collecting the logs wrote is shortened.
+func TestShrinkLeavesOtherFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := &session{Target: Target{Name: "test"}}
+	write := func(names ...string) {
+		t.Helper()
+		for _, name := range names {
+			path := filepath.Join(dir, name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, bytes.Repeat([]byte(name[:1]), 10_000+len(name)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	others := []string{"model.bin", "src/main.go", "test-notes.txt", "test-worker/old.log"}
+	write(others...)
+	write("kind-version.txt", "test-control-plane/kubelet.log")
+	past := time.Now().Add(-time.Hour)
+	for _, name := range []string{"kind-version.txt", "test-control-plane/kubelet.log"} {
+		if err := os.Chtimes(filepath.Join(dir, name), past, past); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before, err := filesIn(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := []string{"kind-version.txt", "pods.txt", "test-control-plane/kubelet.log", "test-control-plane/pods/x.log"}
+	write(mine...)
+	write("another.log") // by somebody else, meanwhile
+	kept, cut, err := shrink(dir, 4000, func(path string, info fs.FileInfo) bool { return s.wrote(path, info, before[path]) })
+	if err != nil || kept > 4000 || cut != len(mine) {
+		t.Errorf("kept %d, cut %d, %v", kept, cut, err)
+	}
+	for _, name := range append(others, "another.log") {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() < 10_000 {
+			t.Errorf("%s was cut: %v", name, err)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -20,9 +21,9 @@ const DefaultMaxLogBytes = 100 << 20
 const logsTimeout = 60 * time.Second
 
 // Logs writes what the nodes, their pods and the daemon know about a cluster
-// into dir, and then shortens the largest files until the whole is within
-// maxBytes (DefaultMaxLogBytes when zero). Some that cannot be had are only
-// reported.
+// into dir, and then shortens the largest of these files until they are within
+// maxBytes together (DefaultMaxLogBytes when zero). What else is in dir is left
+// alone. Some that cannot be had are only reported.
 func Logs(ctx context.Context, target Target, dir string, maxBytes int64) error {
 	s, err := open(target)
 	if err != nil {
@@ -43,6 +44,10 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return step.Invalidf("make the directory for logs: %w", err)
 	}
+	before, err := filesIn(dir)
+	if err != nil {
+		return step.Invalidf("look into the directory for logs: %w", err)
+	}
 	ctx, cancel := context.WithTimeoutCause(ctx, logsTimeout, fmt.Errorf("%s passed", logsTimeout))
 	defer cancel()
 	collected := make(chan error, 1) // kind's library goes on beyond ctx
@@ -50,7 +55,7 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 	if err := s.keepObjects(ctx, dir); err != nil {
 		s.Log("events and pods are not kept: %v", err)
 	}
-	var err error
+	err = nil
 	select {
 	case err = <-collected:
 		for _, part := range flatten(err) {
@@ -61,7 +66,7 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 		err = step.Infraf("not all logs of cluster %s were kept: %w", s.Name, context.Cause(ctx))
 		s.Log("warning: %v", err)
 	}
-	kept, cut, shrinkErr := shrink(dir, maxBytes)
+	kept, cut, shrinkErr := shrink(dir, maxBytes, func(path string, info fs.FileInfo) bool { return s.wrote(path, info, before[path]) })
 	if shrinkErr != nil {
 		return step.Infraf("bound the size of the logs in %s: %w", dir, shrinkErr)
 	}
@@ -73,16 +78,9 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 	return nil
 }
 
-// shrink cuts the beginnings of the largest files until all are within the
-// bound: the end of a log is what tells. It returns the bytes kept and the
-// number of files cut.
-func shrink(dir string, maxBytes int64) (int64, int, error) {
-	type file struct {
-		path string
-		size int64
-	}
-	var files []file
-	var total int64
+// filesIn lists the regular files below a directory by their paths in it.
+func filesIn(dir string) (map[string]fs.FileInfo, error) {
+	files := map[string]fs.FileInfo{}
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
@@ -94,10 +92,43 @@ func shrink(dir string, maxBytes int64) (int64, int, error) {
 		if err != nil {
 			return err
 		}
-		files = append(files, file{path, info.Size()})
-		total += info.Size()
-		return nil
+		name, err := filepath.Rel(dir, path)
+		files[name] = info
+		return err
 	})
+	return files, err
+}
+
+// wrote tells whether a file in the directory for logs is one that collecting
+// them writes, and was not there before as it is now.
+func (s *session) wrote(path string, now, before fs.FileInfo) bool {
+	if before != nil && before.ModTime().Equal(now.ModTime()) && before.Size() == now.Size() {
+		return false
+	}
+	top, _, inDir := strings.Cut(filepath.ToSlash(path), "/")
+	if inDir {
+		return strings.HasPrefix(top, s.Name+"-") // a node's
+	}
+	return slices.Contains([]string{"kind-version.txt", "docker-info.txt", eventsFile, podsFile}, top)
+}
+
+// shrink cuts the beginnings of the largest files that are mine until all of
+// these are within the bound: the end of a log is what tells. It returns the
+// bytes kept and the number of files cut.
+func shrink(dir string, maxBytes int64, mine func(path string, info fs.FileInfo) bool) (int64, int, error) {
+	type file struct {
+		path string
+		size int64
+	}
+	found, err := filesIn(dir)
+	var files []file
+	var total int64
+	for name, info := range found {
+		if mine(name, info) {
+			files = append(files, file{filepath.Join(dir, name), info.Size()})
+			total += info.Size()
+		}
+	}
 	if err != nil || total <= maxBytes {
 		return total, 0, err
 	}

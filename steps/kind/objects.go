@@ -18,6 +18,9 @@ import (
 const (
 	objectsTimeout = 5 * time.Second
 	maxObjects     = 5000 // of a kind
+
+	eventsFile = "events.txt"
+	podsFile   = "pods.txt"
 )
 
 // keepObjects writes what the API server knows of events and pods beside the
@@ -41,10 +44,10 @@ func writeObjects(ctx context.Context, api kubernetes.Interface, dir string) err
 	if err != nil {
 		return fmt.Errorf("list pods: %w", err)
 	}
-	if err := writeText(filepath.Join(dir, "events.txt"), func(w io.Writer) { printEvents(w, events.Items) }); err != nil {
+	if err := writeText(filepath.Join(dir, eventsFile), func(w io.Writer) { printEvents(w, events.Items) }); err != nil {
 		return err
 	}
-	return writeText(filepath.Join(dir, "pods.txt"), func(w io.Writer) { printPods(w, pods.Items) })
+	return writeText(filepath.Join(dir, podsFile), func(w io.Writer) { printPods(w, pods.Items) })
 }
 
 func writeText(path string, write func(w io.Writer)) error {
