@@ -1,7 +1,10 @@
 package kind
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
@@ -57,11 +60,11 @@ func convertAlpha3(data []byte) (*v1alpha4.Cluster, []string, error) {
 		})
 	}
 	for i, patch := range old.KubeadmConfigPatches {
-		unpinned, pin, err := dropAPIVersion(patch)
+		unpinned, pins, err := dropAPIVersion(patch)
 		if err != nil {
 			return nil, nil, fmt.Errorf("kubeadmConfigPatches[%d]: %w", i, err)
 		}
-		if pin != "" {
+		for _, pin := range pins {
 			notes = append(notes, fmt.Sprintf("kubeadmConfigPatches[%d]: dropped apiVersion %s, with which kind would skip the patch", i, pin))
 		}
 		config.KubeadmConfigPatches = append(config.KubeadmConfigPatches, unpinned)
@@ -75,18 +78,35 @@ func convertAlpha3(data []byte) (*v1alpha4.Cluster, []string, error) {
 	return config, notes, nil
 }
 
-// dropAPIVersion removes the top-level apiVersion of a kubeadm patch. Patches
-// for the kubelet's and the proxy's configuration keep theirs.
-func dropAPIVersion(patch string) (unpinned, pin string, err error) {
-	var document map[string]any
-	if err := yaml.Unmarshal([]byte(patch), &document); err != nil {
-		return "", "", err
+// dropAPIVersion removes the top-level apiVersion of each document of a kubeadm
+// patch. Documents for the kubelet's and the proxy's configuration keep theirs.
+func dropAPIVersion(patch string) (unpinned string, pins []string, err error) {
+	decoder := yaml.NewDecoder(strings.NewReader(patch))
+	var documents []string
+	for {
+		var document map[string]any
+		err := decoder.Decode(&document)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", nil, err
+		}
+		if document == nil {
+			continue // nothing between two separators
+		}
+		if version, ok := document["apiVersion"].(string); ok && isKubeadmVersion(version) {
+			delete(document, "apiVersion")
+			pins = append(pins, version)
+		}
+		out, err := yaml.Marshal(document)
+		if err != nil {
+			return "", nil, err
+		}
+		documents = append(documents, string(out))
 	}
-	version, ok := document["apiVersion"].(string)
-	if !ok || !isKubeadmVersion(version) {
-		return patch, "", nil
+	if len(pins) == 0 {
+		return patch, nil, nil
 	}
-	delete(document, "apiVersion")
-	out, err := yaml.Marshal(document)
-	return string(out), version, err
+	return strings.Join(documents, "---\n"), pins, nil
 }

@@ -20,6 +20,8 @@ const (
 	apiVersionAlpha3 = "kind.sigs.k8s.io/v1alpha3"
 )
 
+const configHint = "the fields are described at https://kind.sigs.k8s.io/docs/user/configuration/"
+
 // maxConfig bounds the configuration file, in bytes.
 const maxConfig = 1 << 20
 
@@ -52,8 +54,7 @@ func ParseConfig(data []byte) (*v1alpha4.Cluster, []string, error) {
 			err = fmt.Errorf("apiVersion %q is neither %s nor %s", meta.APIVersion, apiVersionAlpha4, apiVersionAlpha3)
 		}
 		if err != nil {
-			return nil, nil, step.WithHint(step.Invalidf("kind configuration: %w", err),
-				"the fields are described at https://kind.sigs.k8s.io/docs/user/configuration/")
+			return nil, nil, step.WithHint(step.Invalidf("kind configuration: %w", err), configHint)
 		}
 	}
 	config.Kind, config.APIVersion = "Cluster", apiVersionAlpha4

@@ -34,6 +34,9 @@ func Create(ctx context.Context, o Options) (Result, error) {
 	for _, note := range notes {
 		o.Log("note: %s", note)
 	}
+	if err := checkConfig(config); err != nil {
+		return result, err
+	}
 	if err := o.checkInputs(); err != nil {
 		return result, err
 	}
