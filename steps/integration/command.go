@@ -73,7 +73,7 @@ func (o *Options) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.Gateway, "gateway", "ambassador", "kind of gateway: ambassador, istio, none")
 	fs.StringVar(&o.GatewayURL, "gateway-url", "http://{docker-host}:30188", "where the gateway answers, seen from here; {docker-host} stands for the machine that the daemon is on")
 	fs.DurationVar(&o.RouteTimeout, "route-timeout", 10*time.Second, "how long to wait until the gateway leads to the model before the tests begin all the same; 0 for not at all")
-	fs.StringSliceVar(&o.Targets, "test-targets", []string{"install_integration_dev", "test_integration"}, "targets of the model's Makefile that test it; those that it does not have are left out")
+	fs.StringSliceVar(&o.Targets, "test-targets", []string{"install_integration_dev", "test_integration"}, "targets of the model's Makefile that test it; those that it has no rule for are left out, and the log says so")
 	fs.StringVar(&o.DockerHost, "docker-host", "", "the docker daemon (default: DOCKER_HOST, the docker context)")
 	fs.StringVar(&o.DockerCerts, "docker-certs", "", docker.CertsHelp)
 	fs.StringVar(&o.DockerCLIDir, "docker-cli-dir", "", "directory with a docker executable, added to the end of PATH")

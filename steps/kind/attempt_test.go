@@ -184,3 +184,16 @@ func TestFactsOfTheDaemonsMachine(t *testing.T) {
 		t.Errorf("facts %q", e.facts)
 	}
 }
+
+// A signal ends the keeping of logs though docker hangs.
+func TestKeepingLogsEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	s := fakeDaemon(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	time.AfterFunc(200*time.Millisecond, func() { cancel(errors.New("told to stop")) })
+	start := time.Now()
+	err := s.logs(ctx, t.TempDir(), 0)
+	if took := time.Since(start); err == nil || took > 20*time.Second {
+		t.Errorf("got %v after %s", err, took)
+	}
+}

@@ -98,7 +98,7 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.DurationVar(&f.options.Timeout, "timeout", DefaultTimeout, "how long everything may take until the cluster is ready")
 	fs.DurationVar(&f.dockerTimeout, "docker-timeout", docker.DefaultTimeout, "how much of it waiting for the daemon may take")
 	fs.IntVar(&f.options.Retries, "retries", 1, "how often a failure that is known to pass is tried again")
-	fs.StringArrayVar(&f.mirrors, "registry-mirror", nil, "REGISTRY=URL that the nodes ask instead, or HOST:PORT of a registry without TLS; repeatable")
+	fs.StringArrayVar(&f.mirrors, "registry-mirror", nil, "REGISTRY=URL that the nodes ask instead, or HOST:PORT of a registry without TLS; repeatable, once for each registry")
 	fs.StringVar(&f.options.CADir, "ca-dir", "", "directory with certificates of authorities that the nodes are to trust too, PEM files ending in .crt or .pem; used if it is there")
 	fs.StringSliceVar(&f.options.Prefetch, "prefetch", nil, "images that pods will want, for the nodes to pull while the control plane starts")
 	fs.StringSliceVar(&f.options.OuterSubnets, "outer-subnets", nil, "CIDRs of the cluster around this one, to stay clear of (default: found from this pod)")

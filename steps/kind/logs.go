@@ -30,8 +30,16 @@ func Logs(ctx context.Context, target Target, dir string, maxBytes int64) error 
 		return err
 	}
 	defer s.close()
-	if _, err := s.nodes(); err != nil {
+	return s.logs(ctx, dir, maxBytes)
+}
+
+func (s *session) logs(ctx context.Context, dir string, maxBytes int64) error {
+	list, err := s.containers(ctx)
+	if err != nil {
 		return err
+	}
+	if len(list) == 0 {
+		return s.noCluster()
 	}
 	return s.keepLogs(ctx, dir, maxBytes)
 }
@@ -52,8 +60,14 @@ func (s *session) keepLogs(ctx context.Context, dir string, maxBytes int64) erro
 	defer cancel()
 	collected := make(chan error, 1) // kind's library goes on beyond ctx
 	go func() { collected <- s.provider.CollectLogs(s.Name, dir) }()
-	if err := s.keepObjects(ctx, dir); err != nil {
-		s.Log("events and pods are not kept: %v", err)
+	objects := make(chan error, 1) // and so does the docker command that it runs
+	go func() { objects <- s.keepObjects(ctx, dir) }()
+	select {
+	case err := <-objects:
+		if err != nil {
+			s.Log("events and pods are not kept: %v", err)
+		}
+	case <-ctx.Done():
 	}
 	err = nil
 	select {

@@ -153,7 +153,7 @@ func TestWaitReadySaysWhatIsMissing(t *testing.T) {
 	a.put(nodesPath, unreadyNode)
 	a.put(slicesPath, readyDNS)
 	a.put(accountsPath, account)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
 	err := waitReady(ctx, client, 1, func(context.Context, string) error { return errors.New("SERVFAIL") }, t.Logf)
 	notReady, ok := errors.AsType[*notReadyError](err)

@@ -98,10 +98,14 @@ func (s *session) containers(ctx context.Context) ([]container.Summary, error) {
 func (s *session) nodes() ([]nodes.Node, error) {
 	list, err := s.ownNodes()
 	if errors.Is(err, errNoNodes) {
-		return nil, step.WithHint(step.Invalidf("there is no cluster %q on %s", s.Name, s.endpoint.Host),
-			"make it with `kind-cluster create`, or name another with --name")
+		return nil, s.noCluster()
 	}
 	return list, err
+}
+
+func (s *session) noCluster() error {
+	return step.WithHint(step.Invalidf("there is no cluster %q on %s", s.Name, s.endpoint.Host),
+		"make it with `kind-cluster create`, or name another with --name")
 }
 
 var errNoNodes = errors.New("there is none")
