@@ -154,7 +154,7 @@ func (c *creation) awaitNetworked(ctx context.Context) error {
 		case <-time.After(networkedGrace):
 		}
 	}
-	if unreached, ok := errors.AsType[*unreachedError](err); ok {
+	if unreached, ok := errors.AsType[*unreachedError](err); ok && !stoppedByCaller(ctx) {
 		return step.Infra(unreached.failure())
 	}
 	if ctx.Err() != nil {

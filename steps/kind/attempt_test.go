@@ -56,7 +56,8 @@ func TestBecomeReadyWhenTheTimeIsUp(t *testing.T) {
 	}
 }
 
-// An API server that only its node reaches is told from one that is slow.
+// An API server that only its node reaches is told from one that is slow, and
+// from a caller that will not wait.
 func TestUnreachableAPIServer(t *testing.T) {
 	t.Parallel()
 	config := &rest.Config{Host: "http://127.0.0.1:1"}
@@ -64,21 +65,40 @@ func TestUnreachableAPIServer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := newCreation(nil)
-	ctx, cancel := context.WithTimeoutCause(t.Context(), 400*time.Millisecond, &timeoutError{time.Minute})
-	defer cancel()
-	networked := make(chan error, 1)
-	c.networked = networked
-	go func() { networked <- awaitAnswer(ctx, access{config: config, api: api}) }()
-	err = c.becomeReady(ctx)
-	failure, ok := errors.AsType[*Failure](err)
-	if !ok || failure.Cause != "api-unreachable" || failure.Hint == "" || step.ExitCode(err) != step.ExitInfra {
-		t.Fatalf("got %v", err)
-	}
-	for _, text := range []string{"the timeout of 1m0s passed", "http://127.0.0.1:1", "connection refused"} {
-		if !strings.Contains(err.Error(), text) {
-			t.Errorf("%v lacks %q", err, text)
-		}
+	for _, tc := range []struct {
+		name    string
+		cause   error
+		at      time.Duration
+		unnamed bool
+		want    []string
+	}{
+		{"out of time", &timeoutError{time.Minute}, 400 * time.Millisecond, false, []string{"the timeout of 1m0s passed", "http://127.0.0.1:1", "connection refused"}},
+		{"out of time before it was asked", &timeoutError{time.Minute}, 0, true, []string{"the timeout of 1m0s passed"}},
+		{"stopped", errors.New("told to stop"), 400 * time.Millisecond, true, []string{"told to stop"}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCreation(nil)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			if tc.at == 0 {
+				cancel(tc.cause)
+			}
+			time.AfterFunc(tc.at, func() { cancel(tc.cause) })
+			networked := make(chan error, 1)
+			c.networked = networked
+			go func() { networked <- awaitAnswer(ctx, access{config: config, api: api}) }()
+			err := c.becomeReady(ctx)
+			failure, named := errors.AsType[*Failure](err)
+			if named == tc.unnamed || step.ExitCode(err) != step.ExitInfra || named && (failure.Cause != "api-unreachable" || failure.Hint == "") {
+				t.Fatalf("got %v", err)
+			}
+			for _, text := range tc.want {
+				if !strings.Contains(err.Error(), text) {
+					t.Errorf("%v lacks %q", err, text)
+				}
+			}
+		})
 	}
 }
 

@@ -73,10 +73,14 @@ func awaitAnswer(ctx context.Context, found access) error {
 		if err == nil {
 			return nil
 		}
-		if ctx.Err() == nil || last == nil {
+		if ctx.Err() == nil {
 			last = err
 		}
-		if !sleep(ctx, earlyAPILook) {
+		switch {
+		case sleep(ctx, earlyAPILook):
+		case last == nil:
+			return context.Cause(ctx)
+		default:
 			return &unreachedError{server: found.config.Host, last: last, cause: context.Cause(ctx)}
 		}
 	}

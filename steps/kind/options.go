@@ -112,7 +112,8 @@ type Options struct {
 	SafeEtcd bool
 	// LogsDir gets the nodes' logs when the cluster does not come up.
 	LogsDir string
-	// MaxLogBytes bounds what is kept in LogsDir; DefaultMaxLogBytes when zero.
+	// MaxLogBytes bounds the logs that are kept in LogsDir; DefaultMaxLogBytes
+	// when zero.
 	MaxLogBytes int64
 }
 
