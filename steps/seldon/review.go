@@ -67,15 +67,18 @@ func review(s snapshot, want Want) verdict {
 		}
 	}
 	slices.SortFunc(workloads, func(a, b *workload) int { return strings.Compare(a.Metadata.Name, b.Metadata.Name) })
-	suspect := suspicion(d, s.pods, workloads)
 	c := d.claimed(workloads)
+	// What nobody asks for any more may be as broken as it likes: often it is
+	// what this version mends, and the operator keeps it until that is ready.
+	asked := slices.DeleteFunc(slices.Clone(workloads), func(w *workload) bool { return slices.Contains(c.surplus, w.Metadata.Name) })
+	suspect := suspicion(d, s.pods, asked)
 	switch {
 	case len(workloads) == 0:
 		return verdict{stage: StageIdentity, message: "the operator has made no Deployment for it yet" + inState(d), suspect: suspect}
 	case len(c.missing) > 0:
 		return verdict{stage: StageIdentity, message: strings.Join(c.missing, "; ") + inState(d), suspect: suspect}
 	}
-	for _, w := range workloads {
+	for _, w := range asked {
 		if message, fatal := rollout(w); message != "" {
 			v := verdict{stage: StageRollout, message: message, suspect: suspect}
 			if fatal {

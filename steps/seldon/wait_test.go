@@ -135,7 +135,7 @@ func TestWaitDoesNotTakeTheOldModelForTheNew(t *testing.T) {
 		"the new pod is not available":            {func(w *world) { w.deployment(2, 2, "b", 1, 1, 0) }, seldon.StageRollout},
 		"the operator says Creating":              {func(w *world) { w.deployment(2, 2, "b", 1, 1, 1); w.spec(2, "b", "Creating") }, seldon.StageState},
 		"the service still leads to the old pod":  {func(w *world) { w.deployment(2, 2, "b", 1, 1, 1); w.Remove("Pod", "default", "pod-a") }, seldon.StageEndpoints},
-		"a Deployment of the old version remains": {func(w *world) { w.serving(2, "b"); w.leftover() }, seldon.StageState},
+		"a Deployment of the old version remains": {func(w *world) { w.serving(2, "b"); w.leftover(healthy) }, seldon.StageState},
 	}
 	for name, test := range stages {
 		t.Run(name, func(t *testing.T) {
@@ -154,17 +154,6 @@ func TestWaitDoesNotTakeTheOldModelForTheNew(t *testing.T) {
 			}
 		})
 	}
-}
-
-// leftover puts a Deployment of a container that is no longer asked for.
-func (w *world) leftover() {
-	w.PutYAML(w.t, `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: news-main-0-older, namespace: default, labels: {seldon-deployment-id: news, version: main}}
-spec: {replicas: 1, template: {spec: {containers: [{name: older, image: a}]}}}
-status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}
-`)
 }
 
 // What is asked for beside the image counts as well.
