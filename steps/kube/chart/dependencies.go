@@ -26,7 +26,10 @@ func addDependencies(ctx context.Context, parent *helm.Chart, s Source, root *os
 	}
 	locked := map[string]string{}
 	if parent.Lock != nil {
-		for _, dependency := range parent.Lock.Dependencies {
+		for i, dependency := range parent.Lock.Dependencies {
+			if dependency == nil { // Helm checks this in Chart.yaml alone
+				return step.Invalidf("chart %s: dependency %d of its lock file is empty", s, i+1)
+			}
 			locked[dependency.Name] = dependency.Version
 		}
 	}

@@ -79,7 +79,7 @@ func Render(c *helm.Chart, o RenderOptions) (*Release, error) {
 		files, err = engine.Render(c, renderValues)
 	}
 	if err != nil {
-		return nil, step.Invalidf("render chart %s: %w", title, err)
+		return nil, step.Invalidf("render chart %s: %w", title, cut(err))
 	}
 	for name := range files {
 		if strings.HasSuffix(name, "NOTES.txt") {

@@ -81,11 +81,18 @@ func (s *source) render(c *kube.Client) (*chart.Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	release, err := chart.Render(chart.Clone(s.chart), chart.RenderOptions{
-		Release: s.entry.Name, Namespace: s.entry.Namespace, Values: values, Client: c, SkipCRDs: true,
+	var release *chart.Release
+	err = guarded(s.entry.Name, oddInput, func() (err error) {
+		release, err = chart.Render(chart.Clone(s.chart), chart.RenderOptions{
+			Release: s.entry.Name, Namespace: s.entry.Namespace, Values: values, Client: c, SkipCRDs: true,
+		})
+		if err != nil {
+			return fmt.Errorf("entry %s: %w", s.entry.Name, err)
+		}
+		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("entry %s: %w", s.entry.Name, err)
+		return nil, err
 	}
 	release.CRDs = s.crds
 	return release, nil

@@ -89,7 +89,8 @@ func Install(ctx context.Context, plan *Plan, o Options) ([]Installed, error) {
 					return
 				}
 			}
-			if errs[i] = r.install(running, entry); errs[i] != nil {
+			errs[i] = guarded(entry.Name, step.Infra, func() error { return r.install(running, entry) })
+			if errs[i] != nil {
 				cancel(errs[i])
 				return
 			}
@@ -135,7 +136,10 @@ func fetchAll(ctx context.Context, plan *Plan, progress func(string, ...any)) ([
 	for i, entry := range plan.Entries {
 		wg.Go(func() {
 			start := time.Now()
-			sources[i], errs[i] = fetch(ctx, entry, entry.root, entry.dir)
+			errs[i] = guarded(entry.Name, oddInput, func() (err error) {
+				sources[i], err = fetch(ctx, entry, entry.root, entry.dir)
+				return err
+			})
 			if errs[i] == nil && sources[i].chart != nil {
 				progress("%s: chart %s %s fetched in %s", entry.Name, sources[i].chart.Name(), sources[i].chart.Metadata.Version,
 					time.Since(start).Round(10*time.Millisecond))
