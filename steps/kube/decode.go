@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 
+	yaml3 "go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	sigsyaml "sigs.k8s.io/yaml"
@@ -30,7 +32,7 @@ const (
 const sourceAnnotation = "model-delivery.dev/source"
 
 // Decode reads the objects of a YAML or JSON stream: several documents, empty
-// ones, and lists (kind List) are understood. source, a file name or a URL, is
+// ones, JSON texts one after the other, and lists (kind List) are understood. source, a file name or a URL, is
 // named in errors together with the document's number.
 func Decode(data []byte, source string) ([]*unstructured.Unstructured, error) {
 	if len(data) > MaxManifestBytes {
@@ -67,13 +69,70 @@ func Decode(data []byte, source string) ([]*unstructured.Unstructured, error) {
 }
 
 func decodeDocument(document []byte) ([]*unstructured.Unstructured, error) {
-	data := bytes.TrimSpace(document)
-	if !bytes.HasPrefix(data, []byte("{")) || !json.Valid(data) { // JSON may be indented with tabs, YAML may not
-		var err error
-		if data, err = sigsyaml.YAMLToJSONStrict(document); err != nil {
-			return nil, errors.New(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+	if texts := jsonStream(document); texts != nil {
+		var objs []*unstructured.Unstructured
+		for i, text := range texts {
+			decoded, err := decodeJSON(text)
+			if err != nil && len(texts) > 1 {
+				return nil, fmt.Errorf("JSON text %d: %w", i+1, err)
+			}
+			if err != nil {
+				return nil, err
+			}
+			objs = append(objs, decoded...)
 		}
+		return objs, nil
 	}
+	data, err := sigsyaml.YAMLToJSONStrict(document)
+	if err != nil {
+		return nil, errors.New(strings.TrimPrefix(err.Error(), "error converting YAML to JSON: "))
+	}
+	if err := nothingFollows(document); err != nil {
+		return nil, err
+	}
+	return decodeJSON(data)
+}
+
+// jsonStream parts a document that consists of JSON texts, one after the other;
+// nil when it does not. JSON may be indented with tabs, YAML may not.
+func jsonStream(document []byte) []json.RawMessage {
+	if !bytes.HasPrefix(bytes.TrimSpace(document), []byte("{")) {
+		return nil
+	}
+	var texts []json.RawMessage
+	for decoder := json.NewDecoder(bytes.NewReader(document)); ; {
+		var text json.RawMessage
+		switch err := decoder.Decode(&text); {
+		case errors.Is(err, io.EOF):
+			return texts
+		case err != nil:
+			return nil // perhaps YAML, which also has braces
+		}
+		texts = append(texts, text)
+	}
+}
+
+// mayFollow finds lines with which a second document could begin unmarked.
+var mayFollow = regexp.MustCompile(`(?m)^[ \t]*(\{|\.\.\.)`)
+
+// nothingFollows refuses what comes after the end of a YAML document without
+// the --- that begins another: it would not be read.
+func nothingFollows(document []byte) error {
+	if !mayFollow.Match(document) {
+		return nil
+	}
+	var first, second yaml3.Node
+	decoder := yaml3.NewDecoder(bytes.NewReader(document))
+	if err := decoder.Decode(&first); err != nil {
+		return nil // nothing in it, or what the other reader has been content with
+	}
+	if err := decoder.Decode(&second); !errors.Is(err, io.EOF) {
+		return errors.New("something follows the end of the object: objects are parted by lines of ---, or all of them are JSON")
+	}
+	return nil
+}
+
+func decodeJSON(data []byte) ([]*unstructured.Unstructured, error) {
 	if trimmed := bytes.TrimSpace(data); len(trimmed) == 0 || bytes.Equal(trimmed, []byte("null")) {
 		return nil, nil
 	}

@@ -26,6 +26,18 @@ func TestDecode(t *testing.T) {
 		"error: text":                        {"hello", []string{"is no object"}},
 		"error: key given twice":             {"apiVersion: v1\nkind: A\nkind: B\n", []string{"already set"}},
 		"error: template left over":          {"{apiVersion: v1, kind: A, metadata: {name: a}}\n---\nx: {{ .Values.y }}\n", []string{"document 2"}},
+		"JSON texts":                         {jsonObject("a") + "\n" + jsonObject("b") + jsonObject("c") + "\n", []string{"A a", "A b", "A c"}},
+		"JSON and YAML documents":            {jsonObject("a") + "\n---\n{apiVersion: v1, kind: B, metadata: {name: b}}", []string{"A a", "B b"}},
+		"JSON and a comment":                 {jsonObject("a") + "\n# the end\n", []string{"A a"}},
+		"braces in a text":                   {"apiVersion: v1\nkind: A\nmetadata: {name: a}\ndata:\n  b: |\n    {c}\n    ...\n    {d}\n", []string{"A a"}},
+		"end of a document is marked":        {"# first\n{apiVersion: v1, kind: A, metadata: {name: a}}\n...\n---\n{apiVersion: v1, kind: B, metadata: {name: b}}\n...\n", []string{"A a", "B b"}},
+		"error: JSON and another text":       {jsonObject("a") + "\nand more", []string{"document 1: "}},
+		"error: JSON cut short":              {jsonObject("a") + "\n{\"apiVersion\": ", []string{"document 1: "}},
+		"error: second JSON text":            {jsonObject("a") + "\n{\"a\": 1}", []string{"document 1: JSON text 2: has no apiVersion and kind"}},
+		"error: JSON text that is no object": {jsonObject("a") + "\n1", []string{"JSON text 2: is no object"}},
+		"error: JSON and YAML unparted":      {jsonObject("a") + "\n{apiVersion: v1, kind: B, metadata: {name: b}}", []string{"something follows"}},
+		"error: YAML unparted":               {"# both\n{apiVersion: v1, kind: A, metadata: {name: a}}\n{apiVersion: v1, kind: B, metadata: {name: b}}", []string{"something follows"}},
+		"error: YAML after the marked end":   {"apiVersion: v1\nkind: A\nmetadata: {name: a}\n...\napiVersion: v1\nkind: B\nmetadata: {name: b}\n", []string{"something follows"}},
 		"error: second list item's name":     {"{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: A, metadata: {name: a}}, {apiVersion: v1, kind: B}]}", []string{"B has no metadata.name"}},
 	}
 	for name, test := range tests {
@@ -49,11 +61,17 @@ func TestDecode(t *testing.T) {
 	}
 }
 
+func jsonObject(name string) string {
+	return `{"apiVersion": "v1", "kind": "A", "metadata": {"name": "` + name + `"}}`
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte("{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: A, metadata: {name: a}}]}"))
 	f.Add([]byte("a: &a [*a]\n---\n{}\n"))
 	f.Add([]byte("{\"apiVersion\":1,\"kind\":[],\"metadata\":null}"))
 	f.Add([]byte("{apiVersion: v1, kind: A, metadata: []}"))
+	f.Add([]byte(jsonObject("a") + jsonObject("b") + "null"))
+	f.Add([]byte("{a: b}\n...\n{"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		objs, err := kube.Decode(data, "m.yaml")
 		if err != nil {
