@@ -3,15 +3,19 @@ package image
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"iter"
+	"net/url"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/build"
 	"github.com/moby/moby/api/types/jsonstream"
 	dockerregistry "github.com/moby/moby/api/types/registry"
@@ -34,13 +38,13 @@ const (
 // BuildOptions says what to build and how.
 type BuildOptions struct {
 	Strategy   string
-	Dir        string // the model's directory
-	Tag        string // reference to give to the image
-	Dockerfile string // for Dockerfile: path in Dir
-	BaseImage  string // image to build on, as BASE_IMAGE; empty: the model's own choice
-	BuildArgs  []string
-	Builder    string // for S2I: the builder image; BaseImage when empty
-	DockerHost string // empty: as the docker command line finds it
+	Dir        string   // the model's directory
+	Tag        string   // reference to give to the image
+	Dockerfile string   // for Dockerfile: path in Dir
+	BaseImage  string   // image to build on, as BASE_IMAGE; empty: the model's own choice
+	BuildArgs  []string // NAME=VALUE; the values are not shown
+	Builder    string   // for S2I: the builder image; BaseImage when empty
+	DockerHost string   // empty: as the docker command line finds it
 	Getenv     func(string) string
 	Output     io.Writer // the build's own log
 	Redact     func(secret string)
@@ -53,6 +57,10 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 		return "", err
 	}
 	defer cli.Close()
+	hidden := hide(o.BuildArgs)
+	output := hidden.Writer(o.Output)
+	defer output.Flush()
+	o.Output = output
 	switch o.Strategy {
 	case None:
 	case Make:
@@ -68,11 +76,43 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 		return "", err
 	}
 	image, err := cli.ImageInspect(ctx, o.Tag)
-	if err != nil {
+	switch {
+	case errdefs.IsNotFound(err) && o.Strategy == None:
+		return "", step.WithHint(step.Failedf("look at image %s: %w", o.Tag, err), "with the strategy none the daemon must have the image already")
+	case errdefs.IsNotFound(err):
 		return "", step.WithHint(step.Failedf("look at image %s after the build: %w", o.Tag, err),
 			"the build must give the image the name it is told: IMAGE for make")
+	case err != nil:
+		return "", step.Infraf("look at image %s: %w", o.Tag, err)
 	}
 	return image.ID, nil
+}
+
+// hide makes a redactor of the values of build arguments. It is not the step's
+// own: its results, such as a tag, may well hold what is an argument too.
+func hide(buildArgs []string) *step.Redactor {
+	redactor := &step.Redactor{}
+	for _, arg := range buildArgs {
+		value := arg
+		if _, after, ok := strings.Cut(arg, "="); ok {
+			value = after
+		}
+		redactor.Add(value)
+		redactor.Add(strings.Trim(quoted(value), `"`)) // as a Dockerfile has it
+	}
+	return redactor
+}
+
+// named are build arguments without their values.
+func named(buildArgs []string) []string {
+	names := make([]string, len(buildArgs))
+	for i, arg := range buildArgs {
+		names[i] = "…"
+		if name, _, ok := strings.Cut(arg, "="); ok {
+			names[i] = name + "=…"
+		}
+	}
+	return names
 }
 
 // make runs the Makefile's target build. Its failure is the build's.
@@ -81,8 +121,11 @@ func (o BuildOptions) make(ctx context.Context, endpoint docker.Endpoint) error 
 	if o.BaseImage != "" {
 		args = append(args, "BASE_IMAGE="+o.BaseImage)
 	}
-	args = append(args, o.BuildArgs...)
-	if err := process.Run(ctx, process.Command{Name: "make", Args: args, Env: endpoint.Environ(), Stdout: o.Output, Stderr: o.Output}); err != nil {
+	err := process.Run(ctx, process.Command{
+		Name: "make", Args: append(slices.Clone(args), o.BuildArgs...), Shown: append(args, named(o.BuildArgs)...),
+		Env: endpoint.Environ(), Stdout: o.Output, Stderr: o.Output,
+	})
+	if err != nil {
 		return fmt.Errorf("build %s: %w", o.Tag, err)
 	}
 	return nil
@@ -100,10 +143,10 @@ func (o BuildOptions) dockerfile(ctx context.Context, cli *client.Client) error 
 	if o.BaseImage != "" {
 		args["BASE_IMAGE"] = &o.BaseImage
 	}
-	for _, arg := range o.BuildArgs {
+	for i, arg := range o.BuildArgs {
 		name, value, ok := strings.Cut(arg, "=")
 		if !ok {
-			return step.Invalidf("build argument %q is not NAME=VALUE", arg)
+			return step.Invalidf("build argument %d is not NAME=VALUE", i+1)
 		}
 		args[name] = &value
 	}
@@ -134,12 +177,23 @@ func (o BuildOptions) daemonBuild(ctx context.Context, cli *client.Client, c bui
 		Tags: []string{o.Tag}, Dockerfile: file, BuildArgs: args, AuthConfigs: auths,
 		Remove: true, ForceRemove: true, Version: build.BuilderV1,
 	})
+	hidden := hide(o.BuildArgs)
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		err = request.Err // its URL has the build arguments
+	}
+	if errdefs.IsInvalidArgument(err) { // the daemon does not understand the Dockerfile
+		return step.Failedf("build %s: %s", o.Tag, hidden.String(err.Error()))
+	}
 	if err != nil {
 		return fmt.Errorf("build %s: %w", o.Tag, err)
 	}
 	defer response.Body.Close()
-	if _, err := follow(messages(response.Body), o.Output); err != nil {
-		return step.Failedf("build %s: %w", o.Tag, err)
+	_, err = follow(messages(response.Body), o.Output)
+	if told, ok := errors.AsType[*jsonstream.Error](err); ok {
+		return step.Failedf("build %s: %s", o.Tag, hidden.String(told.Message))
+	}
+	if err != nil { // the daemon, or the way to it, ended amid the build
+		return step.Infraf("build %s: read the daemon's log of it: %w", o.Tag, err)
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			fs.StringVar(&push, "push", "", "reference to push the image as; empty: it is not pushed")
 			fs.StringVar(&build.Dockerfile, "dockerfile", "Dockerfile", "for the strategy dockerfile: the file, in the model's directory")
 			fs.StringVar(&build.BaseImage, "base-image", "", "image to build on: the build argument BASE_IMAGE, or make's variable")
-			fs.StringArrayVar(&build.BuildArgs, "build-arg", nil, "NAME=VALUE for the build: a build argument, a variable of make, a variable of s2i; repeatable")
+			fs.StringArrayVar(&build.BuildArgs, "build-arg", nil, "NAME=VALUE for the build: a build argument, a variable of make, a variable of s2i; repeatable; no log and no error shows the value")
 			fs.StringVar(&build.Builder, "builder", "", "for the strategy s2i: the builder image (default: --base-image)")
 			fs.StringVar(&build.DockerHost, "docker-host", "", "the docker daemon, as unix:///path or tcp://host:port (default: DOCKER_HOST, the docker context)")
 			fs.StringVar(&certs, "docker-certs", "", docker.CertsHelp)

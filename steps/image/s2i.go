@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -39,7 +40,8 @@ type s2iBuilder struct {
 	assembleOwn  bool   // the source brings its own assemble
 	runOwn       bool   // the source brings its own run
 	environment  []string
-	workingImage string // by ID, so that it is the one that was looked at
+	secret       []string // further variables, whose values are not shown
+	workingImage string   // by ID, so that it is the one that was looked at
 }
 
 // sourceToImage builds by the rules of source-to-image: the source is put into
@@ -59,13 +61,19 @@ func (o BuildOptions) sourceToImage(ctx context.Context, cli *client.Client) err
 	if err != nil {
 		return err
 	}
-	builder.environment = append(environment, o.BuildArgs...)
+	builder.environment, builder.secret = environment, o.BuildArgs
 	builder.assembleOwn, builder.runOwn = hasScript(o.Dir, "assemble"), hasScript(o.Dir, "run")
 	dockerfile, err := builder.dockerfile()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(o.Output, "source-to-image with %s\n%s", image, dockerfile)
+	shown := builder
+	shown.secret = named(o.BuildArgs)
+	text, err := shown.dockerfile()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.Output, "source-to-image with %s\n%s", image, text)
 	return o.daemonBuild(ctx, cli, buildContext{dir: o.Dir, ignore: ".s2iignore", prefix: "src/", generated: dockerfile}, nil, image)
 }
 
@@ -136,10 +144,10 @@ func (b s2iBuilder) dockerfile() ([]byte, error) {
 	owner, _, _ := strings.Cut(b.user, ":")
 	var out bytes.Buffer
 	fmt.Fprintf(&out, "FROM %s\nLABEL %s=%s\n", b.workingImage, builtWithLabel, quoted(b.image))
-	for _, variable := range b.environment {
+	for i, variable := range slices.Concat(b.environment, b.secret) {
 		name, value, ok := strings.Cut(variable, "=")
 		if !ok || !plainName.MatchString(name) || strings.ContainsAny(value, "\n\r\x00") {
-			return nil, step.Invalidf("variable %q of the build is not NAME=VALUE", variable)
+			return nil, step.Invalidf("variable %d of the build, of .s2i/environment and then of build arguments, is not NAME=VALUE in one line", i+1)
 		}
 		fmt.Fprintf(&out, "ENV %s=%s\n", name, quoted(value))
 	}

@@ -23,6 +23,7 @@ const grace = 8 * time.Second
 type Command struct {
 	Name   string
 	Args   []string
+	Shown  []string // what errors show of Args, where some are secret; nil: all
 	Dir    string   // empty: the current directory
 	Env    []string // NAME=value, on top of the step's own environment
 	Stdout io.Writer
@@ -57,7 +58,11 @@ func Run(ctx context.Context, c Command) error {
 		// What the command left running in its group would outlive the step.
 		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	}
-	line := strings.Join(append([]string{c.Name}, c.Args...), " ")
+	shown := c.Args
+	if c.Shown != nil {
+		shown = c.Shown
+	}
+	line := strings.Join(append([]string{c.Name}, shown...), " ")
 	if ctx.Err() != nil {
 		return fmt.Errorf("run `%s`: %w", line, context.Cause(ctx))
 	}
