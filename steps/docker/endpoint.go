@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-connections/tlsconfig"
 	"github.com/moby/moby/client"
 
 	"github.com/model-delivery/model-delivery/steps/step"
@@ -32,6 +31,9 @@ type Endpoint struct {
 	TLS *tls.Config
 	// TLSSource is the directory that the certificates came from; "" without TLS.
 	TLSSource string
+	// named is the directory of certificates that somebody named, and lacks what
+	// it does not hold (yet), "" for nothing.
+	named, lacks string
 }
 
 // Resolve finds the daemon in the order of the docker command line: host when
@@ -40,6 +42,15 @@ type Endpoint struct {
 // DOCKER_CERT_PATH and DOCKER_CONFIG have their usual meanings. The error is
 // an input error.
 func Resolve(host string, getenv func(string) string) (Endpoint, error) {
+	e, err := resolve(host, getenv)
+	if err == nil && (e.lacks == certFile || e.lacks == keyFile) {
+		return e, step.Invalidf("docker host %s: %s has no %s", e.Host, e.named, e.lacks)
+	}
+	return e, err
+}
+
+// resolve is Resolve for those who wait until the certificates are there.
+func resolve(host string, getenv func(string) string) (Endpoint, error) {
 	e := Endpoint{Host: host, Source: "--host"}
 	if host == "" {
 		e.Host, e.Source = getenv("DOCKER_HOST"), "DOCKER_HOST"
@@ -102,60 +113,6 @@ func (e *Endpoint) check() error {
 	}
 	return step.WithHint(step.Invalidf("docker host %q (from %s) is not a daemon's address", e.Host, e.Source),
 		"write unix:///path/to/docker.sock or tcp://host:port")
-}
-
-func (e *Endpoint) loadTLSFromEnv(getenv func(string) string) error {
-	verify, dir := getenv("DOCKER_TLS_VERIFY") != "", getenv("DOCKER_CERT_PATH")
-	if e.network() != "tcp" || (!verify && getenv("DOCKER_TLS") == "" && dir == "") {
-		return nil
-	}
-	if dir == "" {
-		dir = configDir(getenv)
-	}
-	return e.loadTLS(dir, verify)
-}
-
-func (e *Endpoint) loadTLS(dir string, verify bool) error {
-	config, err := tlsconfig.Client(tlsconfig.Options{
-		CAFile:             existing(dir, "ca.pem"),
-		CertFile:           existing(dir, "cert.pem"),
-		KeyFile:            existing(dir, "key.pem"),
-		InsecureSkipVerify: !verify,
-		MinVersion:         tls.VersionTLS12,
-	})
-	if err != nil {
-		return step.Invalidf("read the TLS certificates for docker host %s from %s: %w", e.Host, dir, err)
-	}
-	e.TLS, e.TLSSource = config, dir
-	return nil
-}
-
-// WithCerts returns getenv with the certificates in dir for the daemon, which
-// is then verified; getenv itself when dir is empty.
-func WithCerts(dir string, getenv func(string) string) func(string) string {
-	if dir == "" {
-		return getenv
-	}
-	return func(name string) string {
-		switch name {
-		case "DOCKER_CERT_PATH":
-			return dir
-		case "DOCKER_TLS_VERIFY":
-			return "1"
-		}
-		return getenv(name)
-	}
-}
-
-// CertsHelp describes the flag whose value [WithCerts] takes.
-const CertsHelp = "directory with the ca.pem, cert.pem and key.pem for a daemon that wants TLS (default: DOCKER_CERT_PATH)"
-
-func existing(dir, name string) string {
-	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return ""
-	}
-	return path
 }
 
 func configDir(getenv func(string) string) string {

@@ -32,6 +32,7 @@ var advices = func() []advice {
 		both(`(?i)too many open files|inotify`, "the node's inotify limits are used up: raise the sysctls fs.inotify.max_user_instances (512) and fs.inotify.max_user_watches (524288) on the node"),
 		both(`(?i)pid file found|process with PID \d+ is still running`, "another daemon uses the same data or pid file: stop it, or give this one its own --data-root, --exec-root and --pidfile"),
 		both(`(?i)oom|out of memory|cannot allocate memory`, "the daemon ran out of memory: raise the memory of its container"),
+		inError(`has no (ca|cert|key)\.pem`, "that directory does not hold the certificates: check that whatever makes them, such as the daemon's sidecar, has the same volume, and that --docker-certs or DOCKER_CERT_PATH names the directory in it"),
 		inError(`daemon ended`, "see the end of the daemon's log above for why it ended"),
 		inError(`permission denied`, "let this user use the socket: run as root, add the socket's group (for a pod: fsGroup or supplementalGroups), or start the daemon with --group"),
 		inError(`vfs`, "put /var/lib/docker on a volume (an emptyDir will do) and start the daemon with --storage-driver=overlay2"),

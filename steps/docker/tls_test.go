@@ -16,6 +16,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // selfSigned makes a certificate for 127.0.0.1 that is its own authority.
@@ -81,12 +83,63 @@ func TestWaitTLS(t *testing.T) {
 	t.Run("without a client certificate", func(t *testing.T) {
 		t.Parallel()
 		env := environment(t, map[string]string{"DOCKER_HOST": host, "DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": onlyCA})
-		start := time.Now()
-		_, err := Wait(t.Context(), Options{Getenv: env, Timeout: 20 * time.Second})
-		if err == nil || time.Since(start) > 10*time.Second {
-			t.Fatalf("got %v after %s", err, time.Since(start))
+		_, err := Wait(t.Context(), Options{Getenv: env, Timeout: 500 * time.Millisecond})
+		if err == nil || !strings.Contains(err.Error(), "has no cert.pem and key.pem yet") || !strings.Contains(step.Hint(err), "that directory does not hold") {
+			t.Errorf("got %v (hint %q)", err, step.Hint(err))
 		}
 	})
+	// Whoever makes the certificates may do so while they are waited for, one
+	// file after the other.
+	for name, files := range map[string][]string{
+		"certificates that come late":       {caFile, certFile, keyFile},
+		"keys first":                        {keyFile, certFile, caFile},
+		"certificates that are overwritten": {caFile, caFile, certFile, keyFile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			late := filepath.Join(t.TempDir(), "made-late")
+			go func() {
+				for i, name := range files {
+					time.Sleep(150 * time.Millisecond)
+					os.MkdirAll(late, 0o755)
+					data, err := os.ReadFile(filepath.Join(certs, name))
+					if err != nil {
+						t.Error(err)
+					}
+					if i == 0 {
+						os.WriteFile(filepath.Join(late, name), nil, 0o600) // as a shell's > does
+						time.Sleep(100 * time.Millisecond)
+					}
+					if i+1 < len(files) && files[i+1] == name {
+						data = []byte("not yet")
+					}
+					os.WriteFile(filepath.Join(late, name), data, 0o600)
+				}
+			}()
+			if _, err := Wait(t.Context(), Options{Host: host, Getenv: WithCerts(late, environment(t, nil)), Timeout: 20 * time.Second}); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// A key without its certificate is no mistake while they are waited for, but it
+// is when they are used.
+func TestResolveWantsBothOfAPair(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{certFile, keyFile} {
+		dir := t.TempDir()
+		certificate := selfSigned(t)
+		writeCA(t, dir, certificate)
+		writeCertificate(t, dir, certificate)
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Resolve("tcp://127.0.0.1:2376", WithCerts(dir, environment(t, nil)))
+		if step.ExitCode(err) != step.ExitInvalid || !strings.Contains(err.Error(), "has no "+name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
 }
 
 func writeCertificate(t *testing.T, dir string, certificate tls.Certificate) {

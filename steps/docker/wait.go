@@ -75,6 +75,14 @@ func (e *fatalError) Unwrap() error { return e.err }
 
 func fatal(err error) error { return &fatalError{err} }
 
+// unfatal takes the mark away again.
+func unfatal(err error) error {
+	if marked, ok := errors.AsType[*fatalError](err); ok {
+		return marked.err
+	}
+	return err
+}
+
 func isFatal(err error) bool {
 	_, ok := errors.AsType[*fatalError](err)
 	return ok
@@ -93,12 +101,12 @@ func Wait(ctx context.Context, o Options) (Result, error) {
 	}
 	o.Timeout = cmp.Or(o.Timeout, DefaultTimeout)
 	o.MinAPI = cmp.Or(o.MinAPI, MinAPIVersion)
-	endpoint, err := Resolve(o.Host, o.Getenv)
+	endpoint, err := resolve(o.Host, o.Getenv)
 	if err != nil {
 		return Result{}, err
 	}
-	w := &waiter{Options: o, endpoint: endpoint, started: time.Now(), prober: newProber(endpoint)}
-	defer w.prober.close()
+	w := &waiter{Options: o, endpoint: endpoint, started: time.Now(), prober: newProber(endpoint), certs: identityOfCerts(endpoint.named)}
+	defer func() { w.prober.close() }()
 	return w.run(ctx)
 }
 
@@ -110,6 +118,7 @@ type waiter struct {
 	started  time.Time
 	attempts attemptLog
 	daemon   *daemon // the one started here, or nil
+	certs    certsIdentity
 }
 
 func (w *waiter) run(parent context.Context) (result Result, err error) {
@@ -165,7 +174,14 @@ func (w *waiter) attempt(ctx context.Context) (Result, error) {
 	if err := w.daemonEnded(); err != nil {
 		return Result{}, fatal(err)
 	}
+	if err := w.renewCerts(); err != nil {
+		return Result{}, err
+	}
 	result, err := w.prober.probe(ctx, w.Options)
+	if err != nil && w.endpoint.mayLack(err) {
+		// Whoever makes the certificates, such as the daemon's sidecar, may still be at it.
+		return result, fmt.Errorf("%s has no %s yet: %w", w.endpoint.named, w.endpoint.lacks, unfatal(err))
+	}
 	if err != nil {
 		return result, err
 	}
@@ -199,7 +215,7 @@ func (w *waiter) daemonEnded() error {
 }
 
 // pause waits, but not longer than it takes for something to change: the
-// daemon's socket appears or is replaced, or the daemon ends.
+// daemon's socket or certificates appear or are replaced, or the daemon ends.
 func (w *waiter) pause(ctx context.Context, d time.Duration) {
 	if d <= 0 {
 		return
@@ -211,6 +227,7 @@ func (w *waiter) pause(ctx context.Context, d time.Duration) {
 	}
 	before := identity(socket)
 	exitBefore := identity(w.ExitFile)
+	certsBefore := identityOfCerts(w.endpoint.named)
 	timer, ticker := time.NewTimer(d), time.NewTicker(look)
 	defer timer.Stop()
 	defer ticker.Stop()
@@ -227,7 +244,7 @@ func (w *waiter) pause(ctx context.Context, d time.Duration) {
 		case <-ended:
 			return
 		case <-ticker.C:
-			if identity(socket) != before || identity(w.ExitFile) != exitBefore {
+			if identity(socket) != before || identity(w.ExitFile) != exitBefore || identityOfCerts(w.endpoint.named) != certsBefore {
 				return
 			}
 		}
