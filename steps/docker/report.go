@@ -201,7 +201,14 @@ func readSmall(path string) (string, error) {
 }
 
 // hint says what to try about the error, from the error and the daemon's log.
+// What is fatal explains itself, and the log of a daemon that runs has other
+// troubles in it, unless all that is known is that the daemon has ended.
 func (w *waiter) hint(err error) string {
+	if isFatal(err) && w.daemonEnded() == nil {
+		if say := known(err.Error(), ""); say != "" {
+			return say
+		}
+	}
 	log := ""
 	if w.LogFile != "" {
 		log, _ = Tail(w.LogFile, 200)

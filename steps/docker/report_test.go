@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 func TestTail(t *testing.T) {
@@ -35,6 +37,16 @@ func TestHint(t *testing.T) {
 		{"cgroup", "no such file", "cannot enter cgroupv2 \"/sys/fs/cgroup/docker\" with domain controllers -- it is in an invalid state", "unix:///x", "cgroup wrapper"},
 		{"second daemon", "no such file", "process with PID 12 is still running", "unix:///x", "another daemon"},
 		{"privileges", "no such file", "mount /proc: operation not permitted: mount cgroup", "unix:///x", "privileged"},
+		{"out of memory", "no such file", "dockerd invoked oom-killer: gfp_mask=0xcc0", "unix:///x", "ran out of memory"},
+		{"a word with oom", `/info: HTTP 500: boom`, "level=info msg=\"no room: OomKillDisable\"", "unix:///x", "--timeout"},
+		{"Docker's entrypoint looks for a module", "odd", "ip: can't find device 'ip_tables'\nlevel=info msg=ready", "unix:///x", "--timeout"},
+		{"no iptables", "no such file", "iptables v1.8.11 (legacy): can't initialize iptables table `nat'", "unix:///x", "DOCKER_IPTABLES_LEGACY"},
+		{"a word on inotify", "odd", "level=info msg=\"watching with inotify\"", "unix:///x", "--timeout"},
+		{"no inotify left", "no such file", "inotify_add_watch /run: no space left on device", "unix:///x", "inotify limits"},
+		{"a word on overlap", "odd", "level=debug msg=\"intervals overlap\"", "unix:///x", "--timeout"},
+		{"no pool", "make a network: could not find an available, non-overlapping IPv4 address pool", "", "unix:///x", "address pool"},
+		{"TLS", `/_ping: net/http: HTTP/1.x transport connection broken: malformed HTTP response "\x15\x03\x01\x00\x02\x02"`, "", "tcp://h:1", "wants TLS"},
+		{"no HTTP", `/_ping: net/http: HTTP/1.x transport connection broken: malformed HTTP response "SSH-2.0"`, "", "tcp://h:1", "no docker daemon"},
 		{"nothing known", "odd", "", "unix:///x", "--timeout"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -57,4 +69,17 @@ func FuzzProbe(f *testing.F) {
 			t.Error("no error")
 		}
 	})
+}
+
+// What is wrong for good is told by the error, not by other troubles in the log.
+func TestHintOfAFatalErrorIsItsOwn(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(log, []byte("iptables: No chain/target/match by that name\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Wait(t.Context(), Options{Host: onSocket(t, &testDaemon{driver: "vfs"}), Getenv: environment(t, nil), LogFile: log})
+	if !strings.Contains(step.Hint(err), "--storage-driver=overlay2") {
+		t.Errorf("hint %q of %v", step.Hint(err), err)
+	}
 }
