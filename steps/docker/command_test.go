@@ -44,15 +44,32 @@ func TestCommandResults(t *testing.T) {
 
 func TestCommandRefusesBadInput(t *testing.T) {
 	t.Parallel()
+	certs := t.TempDir()
+	writeCA(t, certs, selfSigned(t))
 	for _, args := range [][]string{
 		{"--timeout", "0s"},
 		{"--host", "nonsense"},
 		{"--start", "--host", "tcp://0.0.0.0:2375"},
+		{"--start", "--host", "tcp://127.0.0.1:2376", "--docker-certs", certs},
+		{"--start", "--host", "tcp://127.0.0.1:2376", "--docker-certs", certs, "--dockerd-arg=--tlsverify=false", "--timeout", "2s"},
+		{"--start", "--host", "tcp://127.0.0.1:2376", "--docker-certs", certs, "--dockerd-arg=--tlscacert=x", "--timeout", "2s"},
 		{"--start", "--dockerd", "no-such-daemon", "--host", "unix:///nowhere/docker.sock"},
 		{"extra"},
 	} {
 		if code, _, stderr := execute(t, args...); code != step.ExitInvalid {
 			t.Errorf("%v: exit code %d: %s", args, code, stderr)
+		}
+	}
+}
+
+// A daemon that checks its clients' certificates may listen on a port: what is
+// wrong then is only that there is none.
+func TestStartOnAPortWithTLS(t *testing.T) {
+	t.Parallel()
+	for _, arg := range []string{"--tlsverify", "--tlsverify=true"} {
+		code, _, stderr := execute(t, "--start", "--host", "tcp://127.0.0.1:2376", "--docker-certs", t.TempDir(), "--dockerd", "no-such-daemon", "--dockerd-arg="+arg)
+		if code != step.ExitInvalid || !strings.Contains(stderr, "no-such-daemon") {
+			t.Errorf("%s: exit code %d: %s", arg, code, stderr)
 		}
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -32,9 +34,9 @@ type daemon struct {
 const stopGrace = 6 * time.Second
 
 func startDaemon(o StartOptions, e Endpoint, logFile string) (*daemon, error) {
-	if e.network() != "unix" && e.TLS == nil {
+	if e.network() != "unix" && !verifiesClients(o.Args) {
 		return nil, step.WithHint(step.Invalidf("will not start a daemon that listens on %s without TLS: whoever reaches it is root here", e.Host),
-			"name a unix socket with --host, such as unix:///run/docker.sock")
+			"name a unix socket with --host, such as unix:///run/docker.sock, or give the daemon --tlsverify, --tlscacert, --tlscert and --tlskey with --dockerd-arg")
 	}
 	if o.Command == "" {
 		o.Command = "dockerd"
@@ -74,6 +76,20 @@ func startDaemon(o StartOptions, e Endpoint, logFile string) (*daemon, error) {
 		close(d.done)
 	}()
 	return d, nil
+}
+
+// verifiesClients tells whether a daemon with these arguments lets in those
+// alone who show a certificate. It does nothing of the kind by itself, whatever
+// certificates there are for its clients.
+func verifiesClients(args []string) bool {
+	verifies := false
+	for _, arg := range args {
+		if name, value, given := strings.Cut(arg, "="); name == "--tlsverify" {
+			on, err := strconv.ParseBool(value)
+			verifies = !given || err == nil && on
+		}
+	}
+	return verifies
 }
 
 func (d *daemon) pid() int { return d.process.Process.Pid }
