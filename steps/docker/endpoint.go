@@ -51,6 +51,14 @@ func Resolve(host string, getenv func(string) string) (Endpoint, error) {
 
 // resolve is Resolve for those who wait until the certificates are there.
 func resolve(host string, getenv func(string) string) (Endpoint, error) {
+	e, err := find(host, getenv)
+	if err == nil {
+		e.addPort()
+	}
+	return e, err
+}
+
+func find(host string, getenv func(string) string) (Endpoint, error) {
 	e := Endpoint{Host: host, Source: "--host"}
 	if host == "" {
 		e.Host, e.Source = getenv("DOCKER_HOST"), "DOCKER_HOST"
@@ -99,20 +107,6 @@ func (e *Endpoint) Machine() string {
 		return ThisMachine
 	}
 	return host
-}
-
-func (e *Endpoint) check() error {
-	switch e.network() {
-	case "unix", "tcp":
-		if e.address() != "" {
-			return nil
-		}
-	case "ssh":
-		return step.WithHint(step.Invalidf("docker host %q (from %s): ssh is not supported", e.Host, e.Source),
-			"forward the daemon's socket with `ssh -L` and name the forwarded socket")
-	}
-	return step.WithHint(step.Invalidf("docker host %q (from %s) is not a daemon's address", e.Host, e.Source),
-		"write unix:///path/to/docker.sock or tcp://host:port")
 }
 
 func configDir(getenv func(string) string) string {

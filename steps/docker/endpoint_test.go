@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +57,13 @@ func TestResolve(t *testing.T) {
 	}{
 		{"nothing is set", "", nil, DefaultHost, "default"},
 		{"a flag", "tcp://10.0.0.1:2375", map[string]string{"DOCKER_HOST": "unix:///x"}, "tcp://10.0.0.1:2375", "--host"},
+		{"no port", "tcp://localhost", nil, "tcp://localhost:2375", "--host"},
+		{"no port with a path", "tcp://localhost/x", nil, "tcp://localhost:2375/x", "--host"},
+		{"no port with TLS", "tcp://localhost", map[string]string{"DOCKER_TLS": "1"}, "tcp://localhost:2376", "--host"},
+		{"no port of an IPv6 address", "tcp://[::1]", nil, "tcp://[::1]:2375", "--host"},
+		{"IPv6 address", "tcp://[::1]:1", nil, "tcp://[::1]:1", "--host"},
+		{"no host", "tcp://:2375", nil, "tcp://:2375", "--host"},
+		{"long path", "unix:///" + strings.Repeat("x", 106), nil, "unix:///" + strings.Repeat("x", 106), "--host"},
 		{"DOCKER_HOST", "", map[string]string{"DOCKER_HOST": "unix:///x", "DOCKER_CONTEXT": "lab", "DOCKER_CONFIG": config}, "unix:///x", "DOCKER_HOST"},
 		{"DOCKER_CONTEXT", "", map[string]string{"DOCKER_CONTEXT": "lab", "DOCKER_CONFIG": config}, "unix:///lab/docker.sock", "context lab"},
 		{"the configuration's context", "", map[string]string{"DOCKER_CONFIG": chosen}, "unix:///lab/docker.sock", "context lab"},
@@ -84,6 +93,15 @@ func TestResolveRefuses(t *testing.T) {
 		{"ssh", "ssh://me@there", nil, "ssh is not supported"},
 		{"no scheme", "docker.sock", nil, "not a daemon's address"},
 		{"no address", "unix://", nil, "not a daemon's address"},
+		{"no address but a port's colon", "tcp://h:", nil, "not a daemon's address"},
+		{"bracket left open", "tcp://[::1:2375", nil, "not a daemon's address"},
+		{"no brackets", "tcp://::1", nil, "not a daemon's address"},
+		{"empty brackets", "tcp://[]:2375", nil, "not a daemon's address"},
+		{"port that is none", "tcp://h:99999", nil, "not a daemon's address"},
+		{"port by name", "tcp://h:docker", nil, "not a daemon's address"},
+		{"path alone", "tcp:///x", nil, "not a daemon's address"},
+		{"user", "tcp://me@h:2375", nil, "not a daemon's address"},
+		{"long path", "unix:///" + strings.Repeat("x", 107), nil, "at most 107 bytes"},
 		{"unknown context", "", map[string]string{"DOCKER_CONTEXT": "gone"}, `context "gone"`},
 		{"broken configuration", "", map[string]string{"DOCKER_CONFIG": broken}, "parse docker's configuration"},
 		{"no certificates", "tcp://127.0.0.1:2376", map[string]string{"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": brokenCerts(t)}, "TLS certificates"},
@@ -96,6 +114,28 @@ func TestResolveRefuses(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Whatever is let through, both clients can work with.
+func FuzzAddress(f *testing.F) {
+	for _, seed := range []string{"tcp://h", "tcp://[::1:2375", "tcp://[::1]", "tcp://h:1/x", "unix:///x", "tcp://%", "tcp://[a]b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, host string) {
+		e, err := Resolve(host, environment(t, nil))
+		if err != nil || e.network() != "tcp" {
+			return
+		}
+		if _, _, err := net.SplitHostPort(e.address()); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+		if _, err := e.Client(); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+		if _, err := http.NewRequestWithContext(t.Context(), http.MethodGet, newProber(e).base+"/_ping", nil); err != nil {
+			t.Errorf("%q: %v", host, err)
+		}
+	})
 }
 
 func brokenCerts(t *testing.T) string {
