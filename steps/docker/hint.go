@@ -40,6 +40,7 @@ var advices = func() []advice {
 		inError(`HTTP request to an HTTPS server|malformed HTTP response "\\x15\\x03`, "the daemon wants TLS: set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH to the directory of ca.pem, cert.pem and key.pem"),
 		inError(`malformed HTTP`, "what answers at that address speaks no HTTP, so it is no docker daemon: check the address and its port"),
 		inError(`(?i)x509|certificate|\btls\b`, "the certificates of the daemon and of this step do not fit: check that DOCKER_CERT_PATH holds the ca.pem that signed the daemon's certificate, and that the certificate names the host"),
+		inError(`(make|remove) a network`, "the daemon answers, but cannot manage networks, which containers need: see its log for its firewall (iptables, nftables), or for what else it waits for"),
 		inError(`older than the`, "use docker 20.10 or later; docker:29-dind is what the Task brings"),
 		inError(`client version|requires API version`, "the docker command and the daemon are too far apart: use the command that came with the daemon, or unset DOCKER_API_VERSION"),
 		inError(`docker command is not there`, "let the container of the daemon copy its docker command next to the socket, and put that directory on PATH"),

@@ -3,13 +3,13 @@ package docker
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -17,7 +17,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/system"
 	"github.com/moby/moby/client"
 	"github.com/moby/moby/client/pkg/versions"
@@ -78,11 +77,20 @@ func connectError(ctx context.Context, err error, path string, limit time.Durati
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // the URL of a request to a socket says nothing
 	}
-	wrapped := fmt.Errorf("%s: %w", path, err)
+	wrapped := fmt.Errorf("%s: %w", path, withoutAddresses(err))
 	if errors.Is(err, os.ErrPermission) || isTLSRefusal(err) {
 		return fatal(wrapped)
 	}
 	return wrapped
+}
+
+// withoutAddresses leaves out of a network's error who was connected to whom: the
+// daemon's address is known, and this side's port differs each time.
+func withoutAddresses(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
+		return fmt.Errorf("%s: %w", op.Op, op.Err)
+	}
+	return err
 }
 
 func isTLSRefusal(err error) bool {
@@ -158,45 +166,4 @@ func plausibleVersion(version string) bool {
 	_, errMajor := strconv.ParseUint(major, 10, 16)
 	_, errMinor := strconv.ParseUint(minor, 10, 16)
 	return ok && errMajor == nil && errMinor == nil
-}
-
-// probeLabel marks the network that probing makes, should it be left behind.
-const probeLabel = "model-delivery.dev/probe"
-
-// probeNetwork makes and removes a bridge network.
-func probeNetwork(ctx context.Context, e Endpoint) error {
-	// It goes on when ctx ends: the daemon would too, and the network be left.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTimeout)
-	defer cancel()
-	cli, err := e.Client()
-	if err != nil {
-		return fatal(err)
-	}
-	defer cli.Close()
-	name := "probe-" + strings.ToLower(rand.Text()[:10])
-	_, err = cli.NetworkCreate(ctx, name, client.NetworkCreateOptions{
-		Driver: "bridge", Labels: map[string]string{probeLabel: "network"},
-	})
-	// An error may have come after the network was made.
-	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-	defer cancel()
-	_, removeErr := cli.NetworkRemove(cleanup, name, client.NetworkRemoveOptions{})
-	switch {
-	case err != nil:
-		return networkError("make", err)
-	case removeErr != nil && !errdefs.IsNotFound(removeErr):
-		return networkError("remove", removeErr)
-	}
-	return nil
-}
-
-func networkError(action string, err error) error {
-	wrapped := fmt.Errorf("%s a network: %w", action, err)
-	// iptables and pool errors stay; a lock or a busy daemon does not.
-	text := err.Error()
-	stays := strings.Contains(text, "iptables") || strings.Contains(text, "overlap") || strings.Contains(text, "available, non-overlapping") || strings.Contains(text, "nftables")
-	if stays && !strings.Contains(text, "xtables lock") {
-		return fatal(wrapped)
-	}
-	return wrapped
 }

@@ -14,6 +14,8 @@ import (
 type attemptLog struct {
 	count  int
 	errors []*attemptError
+	others int   // attempts whose errors were too many to keep
+	latest error // of the last attempt
 }
 
 // attemptError is one distinct error with when it was seen, as time since
@@ -29,6 +31,7 @@ const maxDistinct = 20
 
 func (l *attemptLog) add(err error, at time.Duration) {
 	l.count++
+	l.latest = err
 	for _, e := range l.errors {
 		if e.err.Error() == err.Error() {
 			e.count++
@@ -38,22 +41,19 @@ func (l *attemptLog) add(err error, at time.Duration) {
 	}
 	if len(l.errors) < maxDistinct {
 		l.errors = append(l.errors, &attemptError{err, 1, at, at})
+		return
 	}
+	l.others++
 }
 
 // mostTelling prefers the last attempt that got an answer of its own to one
-// that the end of the waiting cut short.
+// that the end of the waiting cut short, unless that one was about a network:
+// the daemon had answered all else by then.
 func (l *attemptLog) mostTelling(last error) error {
-	if isFatal(last) || len(l.errors) == 0 {
+	if isFatal(last) || ofNetwork(last) || l.latest == nil {
 		return last
 	}
-	latest := l.errors[0]
-	for _, e := range l.errors {
-		if e.last >= latest.last {
-			latest = e
-		}
-	}
-	return latest.err
+	return l.latest
 }
 
 // progress tells when the next line about waiting is due: after 2, 5, 10, 20
@@ -98,6 +98,9 @@ func (w *waiter) report(elapsed time.Duration) string {
 	}
 	for _, e := range w.attempts.errors {
 		fmt.Fprintf(&b, "  %4dx from %.1fs to %.1fs: %v\n", e.count, e.first.Seconds(), e.last.Seconds(), e.err)
+	}
+	if w.attempts.others > 0 {
+		fmt.Fprintf(&b, "  %4dx others\n", w.attempts.others)
 	}
 	for _, fact := range HostFacts() {
 		fmt.Fprintf(&b, "  %s\n", fact)

@@ -1,11 +1,14 @@
 package docker
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/model-delivery/model-delivery/steps/step"
 )
@@ -81,5 +84,46 @@ func TestHintOfAFatalErrorIsItsOwn(t *testing.T) {
 	_, err := Wait(t.Context(), Options{Host: onSocket(t, &testDaemon{driver: "vfs"}), Getenv: environment(t, nil), LogFile: log})
 	if !strings.Contains(step.Hint(err), "--storage-driver=overlay2") {
 		t.Errorf("hint %q of %v", step.Hint(err), err)
+	}
+}
+
+// However many errors differ, some are kept, the rest counted, and the last known.
+func TestAttemptLog(t *testing.T) {
+	t.Parallel()
+	var l attemptLog
+	for i := range 50 {
+		l.add(fmt.Errorf("error %d", i), time.Duration(i)*time.Second)
+	}
+	l.add(errors.New("error 3"), time.Minute)
+	if len(l.errors) != maxDistinct || l.others != 30 || l.count != 51 {
+		t.Errorf("kept %d, %d others of %d", len(l.errors), l.others, l.count)
+	}
+	if got := l.mostTelling(errors.New("cut short")); got.Error() != "error 3" {
+		t.Errorf("most telling is %v", got)
+	}
+}
+
+// Connections that are reset differ by this side's port alone.
+func TestResetsAreOneError(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			connection.Read(make([]byte, 1)) // what is left unread makes closing a reset
+			connection.Close()
+		}
+	}()
+	var log transcript
+	_, err = Wait(t.Context(), Options{Host: "tcp://" + listener.Addr().String(), Getenv: environment(t, nil), Timeout: time.Second, Log: log.logf})
+	if n := strings.Count(log.String(), "connection reset"); err == nil || n != 1 || strings.Contains(log.String(), "->") {
+		t.Errorf("error %v, told %d times:\n%s", err, n, log.String())
 	}
 }
