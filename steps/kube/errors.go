@@ -97,6 +97,10 @@ func describeAPI(doing string, err error) error {
 		return step.WithHint(step.Infra(wrapped), "the webhook's own pod does not answer: see whether it runs and whether its Service targets the port it listens on")
 	case strings.Contains(err.Error(), "denied the request"), strings.Contains(err.Error(), "failed to create typed patch object"), apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsNotAcceptable(err):
 		return step.Invalid(wrapped)
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "exceeded quota"):
+		return step.WithHint(step.Infra(wrapped), "the namespace's ResourceQuota has no room for it: ask for less, remove what is not used, or have the quota raised")
+	case apierrors.IsForbidden(err) && strings.Contains(err.Error(), "violates PodSecurity"):
+		return step.WithHint(step.Invalid(wrapped), "the namespace's pod security level does not allow it: give the pod the securityContext that the message asks for, or the namespace another label pod-security.kubernetes.io/enforce")
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
 		return step.WithHint(step.Infra(wrapped), "the kubeconfig's user or the run's service account lacks this right")
 	case unreachable(err):

@@ -78,7 +78,7 @@ func run(ctx context.Context, rt *step.Runtime, f flags) error {
 	}
 	options := Options{Client: client, Timeout: f.timeout, Force: f.force, Progress: rt.Logf}
 	if f.network {
-		options.BeforePods = func(ctx context.Context) error { return AwaitNetwork(ctx, client) }
+		options.BeforePods = func(ctx context.Context) error { return AwaitNetwork(ctx, client, rt.Logf) }
 	}
 	done, err := Install(ctx, plan, options)
 	names := make([]string, 0, len(done))

@@ -16,6 +16,7 @@ import (
 const (
 	networkTimeout = 5 * time.Minute
 	networkLook    = 200 * time.Millisecond
+	networkTell    = 10 * time.Second
 )
 
 var (
@@ -26,14 +27,25 @@ var (
 // AwaitNetwork waits until pods of a cluster that is still coming up can run
 // and reach its services: a node is Ready, and kube-proxy, where there is one,
 // runs. What is started before ends at once when it needs the API server, and
-// its next start comes ten seconds later.
-func AwaitNetwork(ctx context.Context, c *kube.Client) error {
+// its next start comes ten seconds later. say, which may be nil, gets a line
+// every ten seconds.
+func AwaitNetwork(ctx context.Context, c *kube.Client, say func(format string, args ...any)) error {
+	return awaitNetwork(ctx, c, say, networkTell)
+}
+
+func awaitNetwork(ctx context.Context, c *kube.Client, say func(format string, args ...any), every time.Duration) error {
+	began := time.Now()
+	told := began
 	ctx, cancel := context.WithTimeout(ctx, networkTimeout)
 	defer cancel()
 	for {
 		why := networkMissing(ctx, c)
 		if why == "" {
 			return nil
+		}
+		if say != nil && time.Since(told) >= every {
+			told = time.Now()
+			say("waiting for the cluster's network (%s): %s", time.Since(began).Round(time.Second), why)
 		}
 		select {
 		case <-ctx.Done():

@@ -29,7 +29,7 @@ func TestPodsWaitForTheNetwork(t *testing.T) {
 	done := make(chan error, 1)
 	go func() {
 		_, err := setup.Install(t.Context(), plan(t, dir), setup.Options{
-			Client: client, Timeout: 20 * time.Second, BeforePods: func(ctx context.Context) error { return setup.AwaitNetwork(ctx, client) },
+			Client: client, Timeout: 20 * time.Second, BeforePods: func(ctx context.Context) error { return setup.AwaitNetwork(ctx, client, nil) },
 		})
 		done <- err
 	}()
