@@ -5,6 +5,10 @@ package main
 import (
 	"github.com/model-delivery/model-delivery/steps/kube/setup"
 	"github.com/model-delivery/model-delivery/steps/step"
+	"github.com/model-delivery/model-delivery/steps/step/quiet"
 )
 
-func main() { step.Main(setup.Command()) }
+func main() {
+	quiet.Kubernetes()
+	step.Main(setup.Command())
+}

@@ -4,6 +4,10 @@ package main
 import (
 	"github.com/model-delivery/model-delivery/steps/gitops/wait"
 	"github.com/model-delivery/model-delivery/steps/step"
+	"github.com/model-delivery/model-delivery/steps/step/quiet"
 )
 
-func main() { step.Main(wait.Command()) }
+func main() {
+	quiet.Kubernetes()
+	step.Main(wait.Command())
+}

@@ -3,17 +3,12 @@
 package main
 
 import (
-	"log/slog"
-
-	"k8s.io/klog/v2"
-
 	"github.com/model-delivery/model-delivery/steps/kind"
 	"github.com/model-delivery/model-delivery/steps/step"
+	"github.com/model-delivery/model-delivery/steps/step/quiet"
 )
 
 func main() {
-	// The library that forwards ports logs every connection that fails. What comes
-	// of asking the cluster's DNS is told by what asks.
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	quiet.Kubernetes()
 	step.Main(kind.Command())
 }

@@ -3,10 +3,6 @@
 package main
 
 import (
-	"log/slog"
-
-	"k8s.io/klog/v2"
-
 	"github.com/model-delivery/model-delivery/steps/docker"
 	"github.com/model-delivery/model-delivery/steps/image"
 	"github.com/model-delivery/model-delivery/steps/integration"
@@ -15,12 +11,11 @@ import (
 	"github.com/model-delivery/model-delivery/steps/predict"
 	"github.com/model-delivery/model-delivery/steps/seldon"
 	"github.com/model-delivery/model-delivery/steps/step"
+	"github.com/model-delivery/model-delivery/steps/step/quiet"
 )
 
 func main() {
-	// The library that forwards ports logs every connection that fails. What comes
-	// of asking the cluster's DNS is told by what asks.
-	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	quiet.Kubernetes()
 	step.Main(integration.Command(integration.Steps{
 		DockerWait:    docker.Command,
 		KindCluster:   kind.Command,

@@ -5,6 +5,10 @@ package main
 import (
 	"github.com/model-delivery/model-delivery/steps/seldon"
 	"github.com/model-delivery/model-delivery/steps/step"
+	"github.com/model-delivery/model-delivery/steps/step/quiet"
 )
 
-func main() { step.Main(seldon.DeployCommand()) }
+func main() {
+	quiet.Kubernetes()
+	step.Main(seldon.DeployCommand())
+}
