@@ -50,6 +50,7 @@ func Command() *step.Command {
 enough for kind, that its storage driver is not vfs and, with --probe-network,
 that it can make a network. Waiting stops at once when it cannot help: the
 daemon has ended, access is denied, TLS does not fit, the API is too old.
+Certificates that a named directory does not hold yet are waited for.
 
 Results: server-version, api-version, storage-driver, cgroup-version and
 ready-seconds, the time until the daemon was ready.`,
