@@ -82,9 +82,6 @@ func (r *run) cluster(ctx context.Context, prefetch []string) bool {
 	for _, mirror := range r.Mirrors {
 		args = append(args, "--registry-mirror", mirror)
 	}
-	if r.BaseImage != "" {
-		prefetch = append(prefetch, r.BaseImage)
-	}
 	for _, image := range prefetch {
 		args = append(args, "--prefetch", image)
 	}
@@ -117,9 +114,16 @@ func (r *run) build(ctx context.Context) bool {
 // limit of its own, and ends the waiting.
 const nodesTimeout = time.Hour
 
-// load puts the image into the nodes while the control plane starts. Nodes of a
-// first attempt that failed are gone, and what was loaded with them.
+// load puts the image into the nodes while the control plane starts. Where they
+// fetch most of it, that waits for the API server, which everything else waits
+// for too; to send the whole takes so long that it has to begin at once. Nodes of
+// a first attempt that failed are gone, and what was loaded with them.
 func (r *run) load(ctx context.Context, up func() bool) bool {
+	if r.BaseImage != "" {
+		if _, ok := r.awaitAccess(ctx, up); !ok {
+			return false
+		}
+	}
 	args := append([]string{"load", "--name", r.Name, "--image", r.Image}, optional("--base-image", r.BaseImage)...)
 	loaded := r.execute(ctx, "load", r.steps.KindCluster(), append(args, "--wait", nodesTimeout.String())...)
 	if !up() {
