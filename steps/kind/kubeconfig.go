@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/model-delivery/model-delivery/steps/atomicfile"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -143,23 +144,8 @@ func replaceKubeconfig(path string, config *api.Config) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return step.Infraf("make the kubeconfig's directory: %w", err)
 	}
-	if err := replaceFile(path, data, 0o600); err != nil {
+	if err := atomicfile.Write(path, data, 0o600); err != nil {
 		return step.Infraf("write the kubeconfig: %w", err)
 	}
 	return nil
-}
-
-// replaceFile writes a file so that a reader sees all of it or none.
-func replaceFile(path string, data []byte, mode os.FileMode) error {
-	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) // gone already once it was renamed
-	_, err = file.Write(data)
-	err = errors.Join(err, file.Chmod(mode), file.Close())
-	if err != nil {
-		return err
-	}
-	return os.Rename(file.Name(), path)
 }

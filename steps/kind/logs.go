@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/model-delivery/model-delivery/steps/atomicfile"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -188,5 +189,5 @@ func keepEnd(path string, size, keep int64) (int64, error) {
 	if err != nil && n == 0 && len(data) > 0 {
 		return 0, err
 	}
-	return int64(len(note) + n), replaceFile(path, append([]byte(note), data[:n]...), 0o644)
+	return int64(len(note) + n), atomicfile.Write(path, append([]byte(note), data[:n]...), 0o644)
 }

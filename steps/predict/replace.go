@@ -1,9 +1,11 @@
 package predict
 
 import (
-	"fmt"
+	"errors"
 	"os"
 	"path/filepath"
+
+	"github.com/model-delivery/model-delivery/steps/atomicfile"
 )
 
 // replaceFile writes a file as a whole or not at all, and keeps the mode of one
@@ -19,23 +21,8 @@ func replaceFile(path string, data []byte) error {
 		}
 		mode = info.Mode().Perm()
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("make a file beside it: %w", err)
-	}
-	defer os.Remove(tmp.Name()) // no longer there when all went well
-	_, err = tmp.Write(data)
-	if err == nil {
-		err = tmp.Chmod(mode)
-	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", tmp.Name(), err)
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Replace(path, mode, func(file *os.File) error {
+		_, err := file.Write(data)
+		return errors.Join(err, file.Sync())
+	})
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/pflag"
 
+	"github.com/model-delivery/model-delivery/steps/atomicfile"
 	"github.com/model-delivery/model-delivery/steps/step"
 )
 
@@ -41,21 +41,8 @@ func copyExecutable(from, to string) error {
 		return err
 	}
 	defer in.Close()
-	out, err := os.CreateTemp(filepath.Dir(to), ".install-")
-	if err != nil {
+	return atomicfile.Replace(to, 0o755, func(out *os.File) error {
+		_, err := io.Copy(out, in)
 		return err
-	}
-	defer os.Remove(out.Name()) // fails once it is renamed
-	if _, err := io.Copy(out, in); err != nil {
-		out.Close()
-		return err
-	}
-	if err := out.Chmod(0o755); err != nil {
-		out.Close()
-		return err
-	}
-	if err := out.Close(); err != nil {
-		return err
-	}
-	return os.Rename(out.Name(), to)
+	})
 }

@@ -10,6 +10,8 @@ import (
 	"regexp"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/model-delivery/model-delivery/steps/atomicfile"
 )
 
 // longReport is how many checks a report has that is for programs alone: its JSON
@@ -97,7 +99,7 @@ func (r *Report) Write(dir string, clean func(string) string) error {
 			if err != nil {
 				return err
 			}
-			if err := replaceFile(filepath.Join(dir, name), clean(text)); err != nil {
+			if err := atomicfile.Write(filepath.Join(dir, name), []byte(clean(text)), 0o644); err != nil {
 				return fmt.Errorf("write %s: %w", name, err)
 			}
 			return nil
@@ -109,26 +111,4 @@ func (r *Report) Write(dir string, clean func(string) string) error {
 func (r *Report) jsonText() (string, error) {
 	data, err := r.JSON()
 	return string(data), err
-}
-
-// replaceFile writes a file as a whole or not at all.
-func replaceFile(path, text string) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.WriteString(text)
-	if err == nil {
-		err = tmp.Chmod(0o644)
-	}
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
-	return err
 }
