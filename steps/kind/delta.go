@@ -71,11 +71,7 @@ func (s *session) loadDelta(ctx context.Context, image string, o LoadOptions, li
 }
 
 func (d *delta) stream() stream {
-	return stream{d.image, func(context.Context) (io.ReadCloser, error) {
-		reader, writer := io.Pipe()
-		go func() { writer.CloseWithError(writeLayout(writer, d.ref, d.made, d.shared)) }()
-		return reader, nil
-	}}
+	return layoutStream(d.image, d.ref, d.made, d.shared)
 }
 
 // complete asks whether a node has all of an image, unpacked.

@@ -65,7 +65,7 @@ func Load(ctx context.Context, target Target, o LoadOptions) error {
 	}
 	defer s.close()
 	// What is missing is said before it is waited.
-	streams, err := s.plan(ctx, o)
+	w, err := s.find(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -78,20 +78,16 @@ func Load(ctx context.Context, target Target, o LoadOptions) error {
 	if err != nil {
 		return err
 	}
-	if o.Base != "" && o.Source != SourceRegistry {
-		rest := o
-		rest.Images = slices.DeleteFunc(slices.Clone(o.Images), func(image string) bool {
+	if o.Base != "" {
+		w.fromDaemon = slices.DeleteFunc(w.fromDaemon, func(image string) bool {
 			err := s.loadDelta(ctx, image, o, nodes)
 			if err != nil && ctx.Err() == nil {
 				s.Log("%s is sent as a whole: %v", image, err)
 			}
 			return err == nil
 		})
-		if streams, err = s.plan(ctx, rest); err != nil {
-			return err
-		}
 	}
-	return s.loadAll(ctx, streams, nodes)
+	return s.loadAll(ctx, s.streams(w), nodes)
 }
 
 // stream is an image archive that can be opened again and again.
@@ -100,16 +96,38 @@ type stream struct {
 	open func(ctx context.Context) (io.ReadCloser, error)
 }
 
-// plan finds every image, so that what is missing is said before work begins.
-// The daemon's images share one stream, and with it their layers.
+// wanted are the images to load, by where they come from.
+type wanted struct {
+	others     []stream // archives, and images of registries
+	fromDaemon []string // references
+}
+
+// plan finds every image and returns how each is sent.
 func (s *session) plan(ctx context.Context, o LoadOptions) ([]stream, error) {
-	var streams []stream
-	var fromDaemon []string
+	w, err := s.find(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return s.streams(w), nil
+}
+
+// streams are how images are sent. The daemon's share one, and with it their
+// layers.
+func (s *session) streams(w wanted) []stream {
+	if len(w.fromDaemon) == 0 {
+		return w.others
+	}
+	return append(w.others, s.daemonStream(w.fromDaemon))
+}
+
+// find finds every image, so that what is missing is said before work begins.
+func (s *session) find(ctx context.Context, o LoadOptions) (wanted, error) {
+	var w wanted
 	for _, path := range o.Archives {
 		if err := checkArchive(path); err != nil {
-			return nil, err
+			return wanted{}, err
 		}
-		streams = append(streams, stream{path, func(context.Context) (io.ReadCloser, error) { return openArchive(path) }})
+		w.others = append(w.others, stream{path, func(context.Context) (io.ReadCloser, error) { return openArchive(path) }})
 	}
 	for _, image := range o.Images {
 		inDaemon := false
@@ -119,25 +137,22 @@ func (s *session) plan(ctx context.Context, o LoadOptions) ([]stream, error) {
 			case err == nil:
 				inDaemon = true
 			case errdefs.IsNotFound(err) && o.Source == SourceDaemon:
-				return nil, step.WithHint(step.Invalidf("the docker daemon has no image %s", image), "build or pull it first, or load it with --source=registry")
+				return wanted{}, step.WithHint(step.Invalidf("the docker daemon has no image %s", image), "build or pull it first, or load it with --source=registry")
 			case !errdefs.IsNotFound(err):
-				return nil, step.Infraf("look for image %s: %w", image, err)
+				return wanted{}, step.Infraf("look for image %s: %w", image, err)
 			}
 		}
 		if inDaemon {
-			fromDaemon = append(fromDaemon, image)
+			w.fromDaemon = append(w.fromDaemon, image)
 			continue
 		}
 		remote, err := registryStream(ctx, image, o.InsecureRegistries)
 		if err != nil {
-			return nil, err
+			return wanted{}, err
 		}
-		streams = append(streams, remote)
+		w.others = append(w.others, remote)
 	}
-	if len(fromDaemon) > 0 {
-		streams = append(streams, s.daemonStream(fromDaemon))
-	}
-	return streams, nil
+	return w, nil
 }
 
 // daemonStream saves images from the daemon. With the containerd image store

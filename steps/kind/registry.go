@@ -35,12 +35,7 @@ func registryStream(ctx context.Context, reference string, insecure []string) (s
 	if err != nil {
 		return stream{}, registryError(reference, err)
 	}
-	return stream{reference + " (from its registry)", func(ctx context.Context) (io.ReadCloser, error) {
-		reader, writer := io.Pipe()
-		go func() { writer.CloseWithError(writeLayout(writer, ref, image, nil)) }()
-		// A reader that goes away ends the writer with its next write.
-		return reader, nil
-	}}, nil
+	return layoutStream(reference+" (from its registry)", ref, image, nil), nil
 }
 
 // platform is the nodes'.
@@ -84,6 +79,16 @@ const (
 	containerdNameAnnotation = "io.containerd.image.name"
 	refNameAnnotation        = "org.opencontainers.image.ref.name"
 )
+
+// layoutStream is an image in the OCI layout, without the layers in left.
+func layoutStream(what string, ref name.Reference, image v1.Image, left map[v1.Hash]bool) stream {
+	return stream{what, func(context.Context) (io.ReadCloser, error) {
+		reader, writer := io.Pipe()
+		go func() { writer.CloseWithError(writeLayout(writer, ref, image, left)) }()
+		// A reader that goes away ends the writer with its next write.
+		return reader, nil
+	}}
+}
 
 // writeLayout writes an image as a tar archive in the OCI layout, without the
 // layers in left.
