@@ -10,6 +10,8 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+
+	"github.com/model-delivery/model-delivery/steps/step"
 )
 
 // probeLabel marks the network that probing makes, should it be left behind.
@@ -39,9 +41,9 @@ func probeNetwork(ctx context.Context, e Endpoint) error {
 	}
 	defer cli.Close()
 	began := time.Now()
-	lasting, cancel := outlast(ctx, probingGrace)
+	lasting, cancel := step.Outlive(ctx, probingGrace)
 	defer cancel()
-	making, cancel := outlast(ctx, makingGrace)
+	making, cancel := step.Outlive(ctx, makingGrace)
 	defer cancel()
 	making, cancel = context.WithTimeout(making, probeTimeout)
 	defer cancel()
@@ -63,13 +65,6 @@ func probeNetwork(ctx context.Context, e Endpoint) error {
 		return networkError("remove", removeErr)
 	}
 	return nil
-}
-
-// outlast returns a context that ends some time after ctx has.
-func outlast(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
-	lasting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
-	return lasting, func() { stop(); cancel() }
 }
 
 func networkError(action string, err error) error {

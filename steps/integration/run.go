@@ -186,7 +186,7 @@ func (r *run) cleanUp(ctx context.Context) bool {
 		r.keepDockerLog()
 		return true
 	}
-	toDelete, cancel := outliving(ctx, cleanupTime)
+	toDelete, cancel := step.Outlive(ctx, cleanupTime)
 	defer cancel()
 	ok := true
 	// A cluster that did not come up is gone; making it has kept its logs.
@@ -216,26 +216,10 @@ func (p phase) madeNothing() bool {
 }
 
 func (r *run) keepLogs(ctx context.Context) bool {
-	ctx, cancel := outliving(ctx, hurriedLogsTime)
+	ctx, cancel := step.Outlive(ctx, hurriedLogsTime)
 	defer cancel()
 	return r.execute(ctx, "logs", r.steps.KindCluster(), "logs", "--name", r.Name,
 		"--output-dir", r.kindLogs(), "--max-size", strconv.FormatInt(r.MaxLogBytes, 10))
-}
-
-// outliving returns a context that goes on for a while after ctx has ended.
-func outliving(ctx context.Context, while time.Duration) (context.Context, context.CancelFunc) {
-	longer, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	unregister := context.AfterFunc(ctx, func() {
-		select {
-		case <-longer.Done():
-		case <-time.After(while):
-			cancel(context.Cause(ctx))
-		}
-	})
-	return longer, func() {
-		unregister()
-		cancel(nil)
-	}
 }
 
 func (r *run) kindLogs() string { return filepath.Join(r.paths.report, "kind") }
