@@ -130,3 +130,19 @@ func TestSetupAfterAnotherAttempt(t *testing.T) {
 		t.Errorf("exit code %d, %d set-ups, results %v\n%s", code, setups, results, output)
 	}
 }
+
+// Loading over a base image waits for the API server as set-up does, and is not
+// set-up: when time is up that is told once.
+func TestTimeoutBeforeTheAPIServerAnswers(t *testing.T) {
+	t.Parallel()
+	s := &stand{fail: map[string]int{"kind-cluster create": step.ExitInfra}}
+	s.do = func(ctx context.Context, name string) {
+		if name == "kind-cluster create" {
+			<-ctx.Done()
+		}
+	}
+	code, results, output := run(t, t.Context(), s, "--repository-dir", newModel(t), "--base-image", "base:v1", "--timeout", "1s")
+	if code != step.ExitInfra || results["failed-phase"] != "cluster" || strings.Count(output, "[setup] error: stopped") != 1 {
+		t.Errorf("exit code %d, results %v\n%s", code, results, output)
+	}
+}

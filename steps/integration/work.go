@@ -151,6 +151,7 @@ func (r *run) setup(ctx context.Context, up func() bool) bool {
 	}
 	kubeconfig, ok := r.awaitAccess(ctx, up)
 	if !ok {
+		r.stopped(ctx, "setup")
 		return false
 	}
 	first, stop := context.WithCancelCause(ctx)
@@ -191,7 +192,6 @@ func (r *run) awaitAccess(ctx context.Context, up func() bool) (kubeconfig strin
 		}
 		select {
 		case <-ctx.Done():
-			r.stopped(ctx, "setup")
 			return "", false
 		case ok := <-result:
 			return r.paths.kubeconfig, ok
