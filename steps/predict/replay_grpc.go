@@ -1,7 +1,6 @@
 package predict
 
 import (
-	"net"
 	"strings"
 
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
@@ -18,6 +17,10 @@ func (s *session) replayGRPC(o seldonclient.Options, call seldonclient.Call, ser
 	if err != nil {
 		return ""
 	}
+	host, secure, err := o.Target.HostPort()
+	if err != nil {
+		return ""
+	}
 	if _, name, found := strings.Cut(method, "/"); found && o.Protocol == seldonclient.Seldon {
 		method = service + "/" + name
 	}
@@ -25,7 +28,7 @@ func (s *session) replayGRPC(o seldonclient.Options, call seldonclient.Call, ser
 	if o.Protocol == seldonclient.V2 {
 		definition = "inference.proto"
 	}
-	args := append([]string{"grpcurl"}, grpcTLSArgs(o)...)
+	args := append([]string{"grpcurl"}, grpcTLSArgs(o, secure || o.TLS != nil)...)
 	args = append(args, "-import-path", protoDir, "-proto", definition)
 	if o.Target.Gateway != seldonclient.NoGateway && o.Target.Gateway != "" {
 		args = append(args, "-H", quote("seldon: "+o.Target.Deployment), "-H", quote("namespace: "+o.Target.Namespace))
@@ -49,19 +52,14 @@ func (s *session) replayGRPC(o seldonclient.Options, call seldonclient.Call, ser
 		args = append(args, "-d", "@")
 		input = " < " + quote(path) + note
 	}
-	return strings.Join(append(args, quote(grpcHost(o)), method), " ") + input
-}
-
-// isSecure tells whether a connection for gRPC is one with TLS.
-func isSecure(o seldonclient.Options) bool {
-	return o.TLS != nil || strings.HasPrefix(o.Target.Endpoint, "https://") || strings.HasPrefix(o.Target.Endpoint, "grpcs://")
+	return strings.Join(append(args, quote(host), method), " ") + input
 }
 
 // grpcTLSArgs say whom grpcurl trusts, who it is, and which name it asks for.
-func grpcTLSArgs(o seldonclient.Options) []string {
+func grpcTLSArgs(o seldonclient.Options, secure bool) []string {
 	var args []string
 	switch {
-	case !isSecure(o):
+	case !secure:
 		args = append(args, "-plaintext")
 	case o.TLS == nil:
 	case o.TLS.InsecureSkipVerify:
@@ -80,21 +78,4 @@ func grpcTLSArgs(o seldonclient.Options) []string {
 		args = append(args, "-authority", quote(o.Host))
 	}
 	return args
-}
-
-// grpcHost is the endpoint as HOST:PORT.
-func grpcHost(o seldonclient.Options) string {
-	_, address, found := strings.Cut(o.Target.Endpoint, "://")
-	if !found {
-		address = o.Target.Endpoint
-	}
-	address = strings.TrimRight(address, "/")
-	if _, _, err := net.SplitHostPort(address); err == nil {
-		return address
-	}
-	port := "80"
-	if strings.HasPrefix(o.Target.Endpoint, "https://") || strings.HasPrefix(o.Target.Endpoint, "grpcs://") {
-		port = "443"
-	}
-	return net.JoinHostPort(strings.Trim(address, "[]"), port)
 }

@@ -142,13 +142,13 @@ func redactURL(text string) string {
 // SameHost tells whether both endpoints lead to the same port of the same host,
 // and both with TLS or both without.
 func (t Target) SameHost(other Target) bool {
-	a, secure, err := t.hostPort()
-	b, otherSecure, otherErr := other.hostPort()
+	a, secure, err := t.HostPort()
+	b, otherSecure, otherErr := other.HostPort()
 	return err == nil && otherErr == nil && a == b && secure == otherSecure
 }
 
-// hostPort is the endpoint's host and port, and whether it is asked with TLS.
-func (t Target) hostPort() (host string, secure bool, err error) {
+// HostPort is the endpoint's host and port, and whether it is asked with TLS.
+func (t Target) HostPort() (host string, secure bool, err error) {
 	scheme, host, _, err := t.parse()
 	if err != nil {
 		return "", false, err
@@ -272,6 +272,6 @@ func (t Target) grpcAddress() (address string, secure bool, err error) {
 	if path != "" {
 		return "", false, fmt.Errorf("endpoint %q has a path, which gRPC cannot use", t.Endpoint)
 	}
-	host, secure, err := t.hostPort()
+	host, secure, err := t.HostPort()
 	return "passthrough:///" + host, secure, err
 }
