@@ -191,7 +191,7 @@ func (r *runner) note(t Target, text string) {
 func (r *runner) sort(s *session, selected []*checks.Check) (asked []*checks.Check, results []report.Check, err error) {
 	wrong := make([]error, len(selected))
 	results = make([]report.Check, len(selected))
-	parallel.Ranges(len(selected), 0, func(from, to int) {
+	parallel.Ranges(len(selected), func(from, to int) {
 		for i := from; i < to; i++ {
 			c := selected[i]
 			results[i] = report.Check{Name: c.Name, Target: s.target.Name, Kind: c.Kind(), Line: c.Line}

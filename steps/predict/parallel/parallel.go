@@ -6,14 +6,10 @@ import (
 	"sync"
 )
 
-// Ranges divides 0 to n-1 into as many ranges as there are CPUs, or into one when
-// n is less than atLeast, and calls do for each at the same time. No range is
-// empty; to is not in it.
-func Ranges(n, atLeast int, do func(from, to int)) {
+// Ranges divides 0 to n-1 into as many ranges as there are CPUs and calls do for
+// each at the same time. No range is empty; to is not in it.
+func Ranges(n int, do func(from, to int)) {
 	parts := min(runtime.GOMAXPROCS(0), n)
-	if n < atLeast {
-		parts = min(1, n)
-	}
 	var group sync.WaitGroup
 	for part := range parts {
 		group.Go(func() { do(part*n/parts, (part+1)*n/parts) })
