@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/model-delivery/model-delivery/steps/predict/checks"
 	"github.com/model-delivery/model-delivery/steps/seldonclient"
@@ -11,9 +12,20 @@ import (
 )
 
 // reads tells what is wrong in the file of a check with a dataset. It is read to
-// its end before anything is asked: a bad line is wrong input, which says nothing
-// of the model.
+// its end, once, before anything is asked: a bad line is wrong input, which says
+// nothing of the model.
 func (s *session) reads(c *checks.Check) error {
+	s.mu.Lock()
+	read := s.datasets[c]
+	if read == nil {
+		read = sync.OnceValue(func() error { return s.readAll(c) })
+		s.datasets[c] = read
+	}
+	s.mu.Unlock()
+	return read()
+}
+
+func (s *session) readAll(c *checks.Check) error {
 	d := c.Dataset
 	if c.Compare != nil {
 		d = c.Compare.Dataset

@@ -29,6 +29,7 @@ type session struct {
 	named     map[string]bool                         // images of which an answer told
 	awaited   map[string]int                          // what came before the model was ready
 	types     map[*checks.Check]string                // datatypes in V2, of all requests of a check
+	datasets  map[*checks.Check]func() error          // tell what is wrong in a dataset
 }
 
 type clientKey struct {
@@ -38,7 +39,10 @@ type clientKey struct {
 }
 
 func newSession(o Options, t Target) *session {
-	return &session{options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{}, named: map[string]bool{}, awaited: map[string]int{}, types: map[*checks.Check]string{}}
+	return &session{
+		options: o, target: t, clients: map[clientKey]*seldonclient.Client{}, calls: map[*checks.Check]seldonclient.Prepared{},
+		named: map[string]bool{}, awaited: map[string]int{}, types: map[*checks.Check]string{}, datasets: map[*checks.Check]func() error{},
+	}
 }
 
 func (s *session) close() {
