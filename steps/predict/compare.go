@@ -200,7 +200,7 @@ func (s *session) send(ctx context.Context, c *checks.Check, q *checks.Request, 
 	a, flakes, err := s.ask(ctx, p, nil, s.options.Retries)
 	out.Flakes = append(out.Flakes, flakes...)
 	if err != nil {
-		f := s.transport(err)
+		f := transport(err)
 		return nil, &f
 	}
 	return a, nil
@@ -209,8 +209,7 @@ func (s *session) send(ctx context.Context, c *checks.Check, q *checks.Request, 
 // read expects an answer to be one of the protocol.
 func (s *session) read(a *seldonclient.Answer) (*seldonclient.Message, *report.Finding) {
 	if findings := s.judge(&checks.Check{Method: seldonclient.Predict}, a); len(findings) > 0 {
-		f := s.clean(findings[0])
-		return nil, &f
+		return nil, &findings[0]
 	}
 	m, err := a.Message()
 	if err != nil {

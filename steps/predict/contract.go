@@ -47,7 +47,7 @@ func (s *session) contract(ctx context.Context, c *checks.Check, out *report.Che
 		a, flakes, err := s.ask(ctx, p, c.Expect.Status, s.options.Retries)
 		out.Flakes = append(out.Flakes, flakes...)
 		if err != nil {
-			out.Findings = append(out.Findings, s.transport(err))
+			out.Findings = append(out.Findings, transport(err))
 		} else {
 			latencies.Add(a.Latency)
 			out.Findings = append(out.Findings, s.judge(c, a)...)

@@ -247,7 +247,7 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 	a, flakes, err := s.ask(ctx, p, c.Expect.Status, retries)
 	out.Flakes = flakes
 	if err != nil {
-		f := s.transport(err)
+		f := transport(err)
 		if ended(ctx) {
 			f = report.Finding{Stage: report.NotReady, Message: "not finished: " + context.Cause(ctx).Error()}
 		}
@@ -269,8 +269,8 @@ func (s *session) request(ctx context.Context, c *checks.Check, out *report.Chec
 }
 
 // transport is the finding that no answer came.
-func (s *session) transport(err error) report.Finding {
-	return s.clean(report.Finding{Stage: report.Transport, Message: err.Error(), Hint: hintOf(err)})
+func transport(err error) report.Finding {
+	return report.Finding{Stage: report.Transport, Message: err.Error(), Hint: hintOf(err)}
 }
 
 // clean takes secrets out of a finding.
