@@ -104,12 +104,7 @@ func areScores(rows []any) bool {
 }
 
 func allFinite(x []float64) bool {
-	for _, f := range x {
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(x, func(f float64) bool { return !value.IsFinite(f) })
 }
 
 // row compares two answers to the same row: rows of scores agree when the same

@@ -183,7 +183,7 @@ func payloadValues(m *seldonclient.Message) []any {
 func (j *judgement) numbers(m *seldonclient.Message, e *checks.Expect) {
 	values := payloadValues(m)
 	if e.Finite {
-		j.each(values, "finite", "a finite number", func(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) })
+		j.each(values, "finite", "a finite number", value.IsFinite)
 	}
 	if e.Range != nil {
 		j.each(values, "range", rangeText(e.Range), e.Range.Holds)

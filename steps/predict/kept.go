@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/model-delivery/model-delivery/steps/predict/report"
@@ -78,7 +77,7 @@ func isText(body []byte) bool {
 		return false
 	}
 	for _, r := range string(body) {
-		if (unicode.IsControl(r) && !strings.ContainsRune("\t\n\r", r)) || unicode.Is(unicode.Bidi_Control, r) {
+		if report.Steers(r) && !strings.ContainsRune("\t\n\r", r) {
 			return false // it would steer a terminal, or end the text
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
 	"github.com/model-delivery/model-delivery/steps/predict/report"
 )
@@ -60,7 +59,7 @@ func printLogs(out io.Writer, logs []report.Log) {
 // in which it shows text, out of a line that a model may have had a say in.
 func printable(line string) string {
 	return strings.Map(func(r rune) rune {
-		if (unicode.IsControl(r) && r != '\t') || unicode.Is(unicode.Bidi_Control, r) {
+		if report.Steers(r) && r != '\t' {
 			return '\ufffd'
 		}
 		return r

@@ -97,7 +97,7 @@ func (s *scorer) example() [][]any {
 
 // finite is f for a report; nil for what JSON has no number for.
 func finite(f float64) *float64 {
-	if f-f != 0 {
+	if !value.IsFinite(f) {
 		return nil
 	}
 	return &f

@@ -2,7 +2,6 @@ package seldonclient
 
 import (
 	"fmt"
-	"math"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -25,7 +24,7 @@ func viaJSON(v any, into proto.Message) error {
 // spellNumbers writes NaN and the infinities as protobuf's JSON does: as strings.
 func spellNumbers(v any) any {
 	return value.Map(v, func(v any) any {
-		if f, ok := v.(float64); ok && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		if f, ok := v.(float64); ok && !value.IsFinite(f) {
 			return value.String(f, 0)
 		}
 		return v

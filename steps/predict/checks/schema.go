@@ -3,7 +3,6 @@ package checks
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -37,7 +36,7 @@ func plain(v any) any { return value.Map(v, plainScalar) }
 func plainScalar(v any) any {
 	switch x := v.(type) {
 	case float64:
-		if math.IsNaN(x) || math.IsInf(x, 0) {
+		if !value.IsFinite(x) {
 			return value.String(x, 0)
 		}
 	case json.Number:

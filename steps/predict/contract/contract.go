@@ -147,7 +147,7 @@ func (v *Variable) usable() error {
 		case []any, map[string]any:
 			return fmt.Errorf("%s: values[%d] is %s; texts, numbers and booleans are needed", v.Name, i, value.Kind(item))
 		}
-		if number && (math.IsNaN(f) || math.IsInf(f, 0)) {
+		if number && !value.IsFinite(f) {
 			return fmt.Errorf("%s: values[%d] is not finite", v.Name, i)
 		}
 	}

@@ -70,7 +70,7 @@ func (v Variable) check(got any) error {
 	switch {
 	case !ok:
 		return fmt.Errorf("%s is not a number", value.String(got, 60))
-	case math.IsNaN(f) || math.IsInf(f, 0):
+	case !value.IsFinite(f):
 		return fmt.Errorf("%s is not finite", value.String(got, 60))
 	case f < v.Low || f > v.High:
 		return fmt.Errorf("%v is not from %v to %v", f, v.Low, v.High)

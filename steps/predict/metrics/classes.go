@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/model-delivery/model-delivery/steps/seldonclient/value"
 )
 
 // MaxClasses bounds how many classes are told apart.
@@ -199,14 +201,12 @@ func (r *Regression) Add(expected, predicted float64) {
 	before := expected - r.mean
 	r.mean += before / float64(r.n)
 	r.spread += before * (expected - r.mean)
-	if isFinite(expected) && isFinite(predicted) {
+	if value.IsFinite(expected) && value.IsFinite(predicted) {
 		r.sample(expected, predicted)
 	} else {
 		r.notFinite++
 	}
 }
-
-func isFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
 
 // sample keeps evenly spaced rows, however many come.
 func (r *Regression) sample(expected, predicted float64) {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -173,7 +172,7 @@ func escape(text string) string {
 		case strings.ContainsRune("\\`*_{}[]()!|~$", r):
 			b.WriteRune('\\')
 			b.WriteRune(r)
-		case unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+		case Steers(r):
 			b.WriteByte(' ')
 		default:
 			b.WriteRune(r)

@@ -113,12 +113,15 @@ func Equal(a, b any) bool {
 	return p != nil && q != nil && p.Cmp(q) == 0
 }
 
+// IsFinite tells whether f is neither NaN nor an infinity.
+func IsFinite(f float64) bool { return !math.IsNaN(f) && !math.IsInf(f, 0) }
+
 // exact returns a finite number without loss; nil for anything else. A number
 // of absurd size is nil too.
 func exact(v any) *big.Float {
 	switch n := v.(type) {
 	case float64:
-		if math.IsNaN(n) || math.IsInf(n, 0) {
+		if !IsFinite(n) {
 			return nil
 		}
 		return big.NewFloat(n)
