@@ -60,6 +60,20 @@ func TestSecretHeaderIsNotShown(t *testing.T) {
 	}
 }
 
+// everyReport is all that a report's files hold.
+func everyReport(t *testing.T, dir string) string {
+	t.Helper()
+	all := ""
+	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.html"} {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all += string(data)
+	}
+	return all
+}
+
 // TestSecretHeadersAreNotShown, whatever their names, in output or reports.
 func TestSecretHeadersAreNotShown(t *testing.T) {
 	t.Parallel()
@@ -70,14 +84,7 @@ func TestSecretHeadersAreNotShown(t *testing.T) {
 	if r, _ := s.Last(); r.Header.Get("X-Api-Key") != "s3cr3tvalue" || r.Header.Get("X-Tenant") != "f1levalue" {
 		t.Errorf("sent %v", r.Header)
 	}
-	all := o.stdout + o.stderr
-	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.html"} {
-		data, err := os.ReadFile(filepath.Join(reports, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all += string(data)
-	}
+	all := o.stdout + o.stderr + everyReport(t, reports)
 	if o.code != 1 || strings.Contains(all, "s3cr3tvalue") || strings.Contains(all, "f1levalue") || strings.Contains(all, "X-Session: abc") {
 		t.Errorf("exit code %d: %s", o.code, all)
 	}
@@ -124,14 +131,7 @@ func TestEscapedCredentialsAreNotShown(t *testing.T) {
 	s := modeltest.New(t, modeltest.Options{Fault: modeltest.From(2, modeltest.Text(401, "application/json", `{"got":"Bearer ab\"c\/d<e>"}`))})
 	dir, reports := write(t, map[string]string{"token": `ab"c/d<e>`}), t.TempDir()
 	o := run(t, one, nil, "--endpoint", s.URL, "--report-dir", reports, "--bearer-token-file", dir+"/token")
-	all := o.stdout + o.stderr
-	for _, name := range []string{"report.json", "junit.xml", "report.md", "report.html"} {
-		data, err := os.ReadFile(filepath.Join(reports, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all += string(data)
-	}
+	all := o.stdout + o.stderr + everyReport(t, reports)
 	if o.code != 1 || strings.Contains(all, "Bearer ab") || strings.Contains(all, "d<e") || strings.Contains(all, "d&lt;e") {
 		t.Errorf("exit code %d: %s", o.code, all)
 	}
