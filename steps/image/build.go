@@ -48,6 +48,8 @@ type BuildOptions struct {
 	Getenv     func(string) string
 	Output     io.Writer // the build's own log
 	Redact     func(secret string)
+
+	hidden *step.Redactor // of the values of BuildArgs
 }
 
 // Build makes the image and returns its ID, sha256:….
@@ -57,8 +59,8 @@ func Build(ctx context.Context, o BuildOptions) (string, error) {
 		return "", err
 	}
 	defer cli.Close()
-	hidden := hide(o.BuildArgs)
-	output := hidden.Writer(o.Output)
+	o.hidden = hide(o.BuildArgs)
+	output := o.hidden.Writer(o.Output)
 	defer output.Flush()
 	o.Output = output
 	switch o.Strategy {
@@ -177,12 +179,11 @@ func (o BuildOptions) daemonBuild(ctx context.Context, cli *client.Client, c bui
 		Tags: []string{o.Tag}, Dockerfile: file, BuildArgs: args, AuthConfigs: auths,
 		Remove: true, ForceRemove: true, Version: build.BuilderV1,
 	})
-	hidden := hide(o.BuildArgs)
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // its URL has the build arguments
 	}
 	if errdefs.IsInvalidArgument(err) { // the daemon does not understand the Dockerfile
-		return step.Failedf("build %s: %s", o.Tag, hidden.String(err.Error()))
+		return step.Failedf("build %s: %s", o.Tag, o.hidden.String(err.Error()))
 	}
 	if err != nil {
 		return fmt.Errorf("build %s: %w", o.Tag, err)
@@ -190,7 +191,7 @@ func (o BuildOptions) daemonBuild(ctx context.Context, cli *client.Client, c bui
 	defer response.Body.Close()
 	_, err = follow(messages(response.Body), o.Output)
 	if told, ok := errors.AsType[*jsonstream.Error](err); ok {
-		return step.Failedf("build %s: %s", o.Tag, hidden.String(told.Message))
+		return step.Failedf("build %s: %s", o.Tag, o.hidden.String(told.Message))
 	}
 	if err != nil { // the daemon, or the way to it, ended amid the build
 		return step.Infraf("build %s: read the daemon's log of it: %w", o.Tag, err)
