@@ -3,6 +3,8 @@ package kind
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"sigs.k8s.io/kind/pkg/apis/config/v1alpha4"
 )
@@ -40,6 +42,34 @@ scheduler:
   extraArgs:
     leader-elect-retry-period: 500ms
 `
+	// The scheduler fills its caches before it asks for the lease. It begins before
+	// the API server does, and pauses longer after each try in vain. With a
+	// configuration that says so, it asks for the lease first.
+	schedulerPatch = `kind: ClusterConfiguration
+scheduler:
+  extraArgs:
+    config: ` + schedulerFile + `
+  extraVolumes:
+  - name: configuration
+    hostPath: ` + schedulerFile + `
+    mountPath: ` + schedulerFile + `
+    readOnly: true
+    pathType: File
+`
+	// kubeadm's last phase restarts the kubelet, so that it renews its certificate
+	// in a year: just when it is to start the pods of the network.
+	skipPhasesPatch = `kind: InitConfiguration
+skipPhases: [%s]
+`
+	// Keys of elliptic curves: of kubeadm's first two seconds one goes into making
+	// some fifteen RSA keys.
+	curvesPatch = `kind: ClusterConfiguration
+encryptionAlgorithm: ECDSA-P256
+`
+	curvesPatchBeta3 = `kind: ClusterConfiguration
+featureGates:
+  PublicKeysECDSA: true
+`
 	patchesPatch = `kind: InitConfiguration
 patches:
   directory: ` + patchesDir + `
@@ -47,11 +77,24 @@ patches:
 	cgroupV1Patch = `kind: KubeletConfiguration
 failCgroupV1: false
 `
+	// With systemd's driver on cgroup v1, runc freezes a container to give it its
+	// devices. On a machine with much to do that fails ("unable to freeze"), and the
+	// kubelet tries again ten seconds later.
+	cgroupDriverPatch = `kind: KubeletConfiguration
+cgroupDriver: cgroupfs
+`
+	cgroupfsPatch = `[plugins.%q.containerd.runtimes.runc.options]
+  SystemdCgroup = false
+`
 	certPatch = `kind: ClusterConfiguration
 apiServer:
   certSANs: [localhost, 127.0.0.1, %q]
 `
 )
+
+// runtimePlugins are the names of containerd's plugin that runs containers, by
+// the version of its configuration.
+var runtimePlugins = map[int]string{2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
 
 // serviceSubnets and podSubnets are tried in order when kind's default clashes
 // with the outer cluster and the configuration does not say.
@@ -88,13 +131,25 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 		// The search domains of a pod or a company are no business of a node.
 		networking.DNSSearch = &[]string{}
 	}
-	patches := []string{fastStartPatch, patchesPatch}
+	patches := []string{fastStartPatch, patchesPatch, fmt.Sprintf(skipPhasesPatch, strings.Join(skippedPhases(networking), ", "))}
+	if atLeast(c.image.kubernetesVersion, firstBeta4) {
+		patches = append(patches, curvesPatch)
+	} else {
+		patches = append(patches, curvesPatchBeta3)
+	}
+	if schedulerFileFits(c.image.kubernetesVersion, config) {
+		patches = append(patches, schedulerPatch)
+	}
 	if c.fastEtcd {
 		patches = append(patches, fastEtcdPatch)
 	}
 	if c.cgroupVersion == "1" && atLeast(c.image.kubernetesVersion, firstWithoutCgroupV1) {
 		patches = append(patches, cgroupV1Patch)
 		note("the kubelet is told to accept cgroup v1")
+	}
+	if plugin := runtimePlugins[c.image.containerdConfig]; c.cgroupVersion == "1" && plugin != "" && !mentions(config, "cgroupDriver", "SystemdCgroup") {
+		patches = append(patches, cgroupDriverPatch)
+		config.ContainerdConfigPatches = append([]string{fmt.Sprintf(cgroupfsPatch, plugin)}, config.ContainerdConfigPatches...)
 	}
 	if c.remoteHost != "" {
 		if networking.APIServerAddress == "" {
@@ -108,6 +163,40 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 	}
 	config.KubeadmConfigPatches = append(patches, config.KubeadmConfigPatches...)
 	return notes
+}
+
+// skippedPhases are the phases of kubeadm init that are left out: kind's own, for
+// a patch replaces the whole list, and one more.
+func skippedPhases(networking *v1alpha4.Networking) []string {
+	phases := []string{"preflight", "kubelet-finalize"}
+	if networking.KubeProxyMode == noProxy {
+		phases = append(phases, "addon/kube-proxy")
+	}
+	return phases
+}
+
+// schedulerFileFits tells whether the scheduler can be given a configuration of
+// ours. One that a configuration says something of itself is left alone, for it
+// might name the file's volume no longer.
+func schedulerFileFits(kubernetesVersion string, config *v1alpha4.Cluster) bool {
+	return atLeast(kubernetesVersion, firstWithSchedulerFile) && !mentions(config, "scheduler")
+}
+
+// mentions tells whether a patch of a configuration has one of the words in it.
+func mentions(config *v1alpha4.Cluster, words ...string) bool {
+	texts := slices.Concat(config.KubeadmConfigPatches, config.ContainerdConfigPatches, config.ContainerdConfigPatchesJSON6902)
+	for _, patch := range config.KubeadmConfigPatchesJSON6902 {
+		texts = append(texts, patch.Patch)
+	}
+	for _, node := range config.Nodes {
+		texts = append(texts, node.KubeadmConfigPatches...)
+		for _, patch := range node.KubeadmConfigPatchesJSON6902 {
+			texts = append(texts, patch.Patch)
+		}
+	}
+	return slices.ContainsFunc(texts, func(text string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(text, word) })
+	})
 }
 
 // isIPv4 tells whether a cluster has addresses of IPv4 alone, as by default.

@@ -80,68 +80,6 @@ func TestLint(t *testing.T) {
 	}
 }
 
-func TestFit(t *testing.T) {
-	t.Parallel()
-	outer := outerCluster{subnets: []netip.Prefix{netip.MustParsePrefix("10.96.0.0/12"), netip.MustParsePrefix("10.244.0.0/16")}}
-	published := nodeImage{kubernetesVersion: "v1.36.1", cni: []byte(networkText)}
-
-	t.Run("what is open is chosen", func(t *testing.T) {
-		t.Parallel()
-		config := &v1alpha4.Cluster{}
-		notes := fit(config, circumstances{image: published, cgroupVersion: "1", outer: outer, fastEtcd: true})
-		// 10.112.0.0/16 lies outside 10.96.0.0/12, which ends at 10.111.255.255.
-		if n := config.Networking; n.ServiceSubnet != "10.112.0.0/16" || n.PodSubnet != "10.124.0.0/16" || n.DisableDefaultCNI || n.DNSSearch == nil {
-			t.Errorf("got %+v", n)
-		}
-		patches := strings.Join(config.KubeadmConfigPatches, "")
-		if !strings.Contains(patches, "unsafe-no-fsync") || !strings.Contains(patches, "failCgroupV1: false") || !strings.Contains(patches, "kube-api-qps") {
-			t.Errorf("got patches %s", patches)
-		}
-		if !strings.Contains(patches, patchesDir) {
-			t.Errorf("kubeadm is not told of its patches: %s", patches)
-		}
-		if len(notes) != 3 {
-			t.Errorf("got notes %q", notes)
-		}
-	})
-	t.Run("what is said stays", func(t *testing.T) {
-		t.Parallel()
-		search := []string{"corp.example"}
-		config := &v1alpha4.Cluster{
-			Networking:           v1alpha4.Networking{ServiceSubnet: "10.96.0.0/16", PodSubnet: "10.244.0.0/16", DNSSearch: &search},
-			KubeadmConfigPatches: []string{"kind: ClusterConfiguration\n"},
-		}
-		if notes := fit(config, circumstances{image: published, cgroupVersion: "2", outer: outer}); len(notes) != 0 {
-			t.Errorf("got notes %q", notes)
-		}
-		if n := config.Networking; n.ServiceSubnet != "10.96.0.0/16" || n.PodSubnet != "10.244.0.0/16" || (*n.DNSSearch)[0] != "corp.example" {
-			t.Errorf("got %+v", config)
-		}
-		// Of patches the later one wins.
-		if n := len(config.KubeadmConfigPatches); n < 2 || config.KubeadmConfigPatches[n-1] != "kind: ClusterConfiguration\n" {
-			t.Errorf("the configuration's patch is not the last of %q", config.KubeadmConfigPatches)
-		}
-	})
-	t.Run("an image that brings no manifest for the network", func(t *testing.T) {
-		t.Parallel()
-		config := &v1alpha4.Cluster{}
-		if notes := fit(config, circumstances{image: nodeImage{kubernetesVersion: "v1.34.4"}, outer: outer}); len(notes) != 2 {
-			t.Errorf("got notes %q", notes)
-		}
-		if n := config.Networking; !n.DisableDefaultCNI || n.PodSubnet != "" {
-			t.Errorf("got %+v", n)
-		}
-	})
-	t.Run("a daemon elsewhere", func(t *testing.T) {
-		t.Parallel()
-		config := &v1alpha4.Cluster{}
-		fit(config, circumstances{image: published, remoteHost: "builder.example"})
-		if n := config.Networking; n.APIServerAddress != "0.0.0.0" || n.APIServerPort != -1 || !strings.Contains(strings.Join(config.KubeadmConfigPatches, ""), `"builder.example"`) {
-			t.Errorf("got %+v", config)
-		}
-	})
-}
-
 func TestFindOuter(t *testing.T) {
 	t.Parallel()
 	inPod := func(name string) string {

@@ -23,6 +23,10 @@ const firstWithoutCgroupV1 = "1.35.0"
 // firstWithDNSPatch is the first version whose kubeadm patches CoreDNS.
 const firstWithDNSPatch = "1.31.0"
 
+// firstWithSchedulerFile is the first version whose scheduler can be told to fill
+// its caches when it has the lease.
+const firstWithSchedulerFile = "1.28.0"
+
 // newestKubernetes is the minor after the one of kind's default node image:
 // the library was not tried with anything later.
 func newestKubernetes() *version.Version {
