@@ -47,12 +47,13 @@ until DEPLOYMENT=$(kubectl get deployment -l seldon-deployment-id -o name) && [ 
 kubectl rollout status "$DEPLOYMENT" --timeout 5m || stop deploy
 phase deploy
 
-# Nothing here waits for the gateway's route, so the tests may have to be run again.
+# Nothing here waits for the gateway's route, so the tests may have to be run
+# again: a name that was asked for too early is remembered for 30 seconds.
 make -C "$MODEL_DIR" install_integration_dev || stop test
 TEST_N=0
 until make -C "$MODEL_DIR" test_integration; do
     TEST_N=$((TEST_N+1))
-    [[ ${TEST_N} -lt 5 ]] || stop test
+    [[ ${TEST_N} -lt 40 ]] || stop test
     sleep 1
 done
 phase test
