@@ -65,7 +65,7 @@ func (b *bench) measure(ctx context.Context, way string, number int) (measured, 
 	if err != nil {
 		return measured{}, fmt.Errorf("%w\n%s", err, lastLines(output.String(), 40))
 	}
-	ready, err := b.engineReady(ctx, pod)
+	ready, err := b.engineReady(ctx, pod, dir)
 	if err != nil {
 		return measured{}, err
 	}
@@ -130,16 +130,21 @@ func (b *bench) runStep(ctx context.Context, way, pod, source, results string, s
 var engineUp = regexp.MustCompile(`time="([^"]+)".*msg="API listen on /dind/docker.sock"`)
 
 // engineReady reads from the engine's log when it was ready.
-func (b *bench) engineReady(ctx context.Context, pod string) (time.Time, error) {
-	log, err := b.docker(ctx, "exec", pod+"-dind", "cat", "/dind/dockerd.log")
+func (b *bench) engineReady(ctx context.Context, pod, dir string) (time.Time, error) {
+	// The Task's engine has ended with it.
+	file := filepath.Join(dir, "dockerd.log")
+	if _, err := b.docker(ctx, "cp", pod+"-dind:/dind/dockerd.log", file); err != nil {
+		return time.Time{}, err
+	}
+	log, err := os.ReadFile(file)
 	if err != nil {
 		return time.Time{}, err
 	}
-	match := engineUp.FindStringSubmatch(log)
+	match := engineUp.FindSubmatch(log)
 	if match == nil {
 		return time.Time{}, errors.New("the engine's log does not tell when it was ready")
 	}
-	return time.Parse(time.RFC3339Nano, match[1])
+	return time.Parse(time.RFC3339Nano, string(match[1]))
 }
 
 // removePod removes what measure made.

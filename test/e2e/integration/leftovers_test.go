@@ -147,8 +147,10 @@ func TestCancelledRuns(t *testing.T) {
 	nothingGrew(t, before)
 }
 
-// The exit code of the tests is the step's, and the phases are told.
+// The exit code of the tests is the step's, the phases are told, and nothing
+// stays on the node but the pod, to read its logs.
 func TestOutcome(t *testing.T) {
+	before := traces(t)
 	for _, tc := range []struct {
 		name  string
 		code  int
@@ -162,6 +164,12 @@ func TestOutcome(t *testing.T) {
 			if run.IsSuccessful() != (tc.code == 0) || results["failed-phase"] != tc.phase || results["cleanup"] != "success" || results["node-image"] == "" {
 				t.Errorf("results %v\n%s", results, r.log())
 			}
+			if err := runs.TektonV1().TaskRuns(namespace).Delete(t.Context(), r.name, metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			left := ""
+			r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
 		})
 	}
+	nothingGrew(t, before)
 }
