@@ -190,7 +190,7 @@ func TestDockerElsewhere(t *testing.T) {
 	m := startMachine(t)
 
 	t.Run("a run", func(t *testing.T) {
-		run := begin(t, taskName, 0, 0, 10*time.Minute, m.use).ended(6 * time.Minute)
+		run := begin(t, taskName, model{}, 10*time.Minute, m.use).ended(6 * time.Minute)
 		results := resultsOf(run)
 		t.Logf("phases: %s", results["phases"])
 		if !run.IsSuccessful() || results["cleanup"] != "success" {
@@ -201,7 +201,7 @@ func TestDockerElsewhere(t *testing.T) {
 		}
 	})
 	t.Run("a killed run", func(t *testing.T) {
-		r := begin(t, taskName, 60, 0, 10*time.Minute, m.use)
+		r := begin(t, taskName, model{test: 60}, 10*time.Minute, m.use)
 		r.says(atKubeadm)
 		r.kill("^/tools/kind-integration run")
 		r.ended(2 * time.Minute)

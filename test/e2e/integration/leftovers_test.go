@@ -62,7 +62,7 @@ func TestNothingLeft(t *testing.T) {
 			if tc.timeout == 0 {
 				tc.timeout = 10 * time.Minute
 			}
-			r := begin(t, tc.task, 20, 7, tc.timeout)
+			r := begin(t, tc.task, model{test: 20, code: 7}, tc.timeout)
 			if tc.at != "" {
 				r.says(tc.at)
 			}
@@ -132,7 +132,7 @@ func TestCancelledRuns(t *testing.T) {
 				t.Parallel()
 				places <- struct{}{}
 				defer func() { <-places }()
-				r := begin(t, taskName, 20, 0, 10*time.Minute)
+				r := begin(t, taskName, model{test: 20}, 10*time.Minute)
 				after := rand.N(45 * time.Second)
 				time.Sleep(after)
 				r.cancel()
@@ -157,7 +157,7 @@ func TestOutcome(t *testing.T) {
 		phase string
 	}{{"green", 0, ""}, {"red", 7, "test"}} {
 		t.Run(tc.name, func(t *testing.T) {
-			r := begin(t, taskName, 0, tc.code, 10*time.Minute)
+			r := begin(t, taskName, model{code: tc.code}, 10*time.Minute)
 			run := r.ended(6 * time.Minute)
 			results := resultsOf(run)
 			t.Logf("phases: %s", results["phases"])

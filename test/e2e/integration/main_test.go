@@ -23,6 +23,7 @@ import (
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	tekton "github.com/tektoncd/pipeline/pkg/client/clientset/versioned"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -124,12 +125,16 @@ func pushStep(name string) (string, error) {
 
 func second(_ int, err error) error { return err }
 
-// Names of the Tasks, and of one whose engine has little room.
+// Names of the Tasks, and of those whose engine has little room and just enough.
 const (
 	taskName   = "kind-integration-test"
 	smallTask  = "kind-integration-test-small"
+	boundTask  = "kind-integration-test-bound"
 	reaperTask = "kind-reaper"
 )
+
+// rooms are how much the engines of Tasks have room for.
+var rooms = map[string]resource.Quantity{smallTask: resource.MustParse("700Mi"), boundTask: resource.MustParse("3Gi")}
 
 // install installs the Tasks with the steps of this work tree.
 func install(ctx context.Context) error {
@@ -137,7 +142,7 @@ func install(ctx context.Context) error {
 		name, file string
 		tasks      []string
 	}{
-		{"kind-integration", taskName, []string{taskName, smallTask}},
+		{"kind-integration", taskName, []string{taskName, smallTask, boundTask}},
 		{"kind-cluster", reaperTask, []string{reaperTask}},
 	} {
 		image, err := pushStep(step.name)
@@ -164,8 +169,7 @@ func installTask(ctx context.Context, name, file, image string) error {
 	}
 	task.Name, task.Spec.Steps[0].Image = name, image
 	for i := range task.Spec.Volumes {
-		if name == smallTask && task.Spec.Volumes[i].Name == "docker-storage" {
-			room := resourceOf("700Mi")
+		if room, bound := rooms[name]; bound && task.Spec.Volumes[i].Name == "docker-storage" {
 			task.Spec.Volumes[i].EmptyDir = &corev1.EmptyDirVolumeSource{Medium: corev1.StorageMediumMemory, SizeLimit: &room}
 		}
 	}

@@ -5,7 +5,6 @@ package integration
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -18,29 +17,67 @@ import (
 	"github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
-
-func resourceOf(text string) resource.Quantity { return resource.MustParse(text) }
 
 // makefile is a model that has nothing but this and a kind_config.yaml.
 const makefile = `build:
 	docker pull --quiet BUSYBOX
 	docker tag BUSYBOX $(IMAGE)
+	@echo the build runs; sleep SECONDS_TO_BUILD
 kind_setup:
 	kubectl create namespace made-by-setup
+	test ! -e crd.yaml || kubectl create -f crd.yaml
+	@echo the set-up runs; sleep SECONDS_TO_SET_UP
 test_integration:
 	@kubectl get namespace made-by-setup -o name
-	@echo the tests run; sleep $(SECONDS_TO_TEST)
-	@exit $(TEST_EXIT_CODE)
+	@echo the tests run; sleep SECONDS_TO_TEST
+	@exit EXIT_CODE
 `
+
+// model is what a run tests: how many seconds its targets sleep, and the exit
+// code of its tests.
+type model struct {
+	build, setUp, test, code int
+	deployed                 bool // with Seldon's kind, and nobody who acts on it
+}
+
+func (m model) makefile() string {
+	return strings.NewReplacer("BUSYBOX", platform.Images["busybox"], "SECONDS_TO_BUILD", strconv.Itoa(m.build), "SECONDS_TO_SET_UP", strconv.Itoa(m.setUp),
+		"SECONDS_TO_TEST", strconv.Itoa(m.test), "EXIT_CODE", strconv.Itoa(m.code)).Replace(makefile)
+}
 
 const kindConfig = `kind: Cluster
 apiVersion: kind.sigs.k8s.io/v1alpha3
 networking: {podSubnet: 10.246.0.0/16, serviceSubnet: 10.112.0.0/16}
 nodes: [{role: control-plane}]
 `
+
+const (
+	seldonKind = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: seldondeployments.machinelearning.seldon.io}
+spec:
+  group: machinelearning.seldon.io
+  scope: Namespaced
+  names: {kind: SeldonDeployment, plural: seldondeployments}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    subresources: {status: {}}
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`
+	seldonModel = `apiVersion: machinelearning.seldon.io/v1
+kind: SeldonDeployment
+metadata: {name: tiny}
+spec:
+  predictors:
+  - name: default
+    graph: {name: tiny, type: MODEL}
+    componentSpecs: [{spec: {containers: [{name: tiny, image: tiny:dev}]}}]
+`
+)
 
 // taskRun is a run under way.
 type taskRun struct {
@@ -49,13 +86,22 @@ type taskRun struct {
 	pod  *corev1.Pod // as it was first seen
 }
 
-// begin starts a run of a model that tests for so many seconds and ends with a code.
-func begin(t *testing.T, task string, seconds, code int, timeout time.Duration, with ...func(*pipelinev1.TaskRun)) *taskRun {
+// begin starts a run of a model.
+func begin(t *testing.T, task string, m model, timeout time.Duration, with ...func(*pipelinev1.TaskRun)) *taskRun {
 	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "-", "_", "-", " ", "-").Replace(strings.TrimPrefix(t.Name(), "Test")))
-	text := strings.NewReplacer("BUSYBOX", platform.Images["busybox"], "$(SECONDS_TO_TEST)", fmt.Sprint(seconds), "$(TEST_EXIT_CODE)", fmt.Sprint(code)).Replace(makefile)
-	files := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{"Makefile": text, "kind_config.yaml": kindConfig}}
-	if _, err := api.CoreV1().ConfigMaps(namespace).Create(t.Context(), files, metav1.CreateOptions{}); err != nil {
+	files := map[string]string{"Makefile": m.makefile(), "integration/kind_config.yaml": kindConfig}
+	if m.deployed {
+		files["crd.yaml"], files["charts/model.yaml"] = seldonKind, seldonModel
+	}
+	config := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}, Data: map[string]string{}}
+	projection := &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: name}}
+	for path, text := range files {
+		key := strings.ReplaceAll(path, "/", ".")
+		config.Data[key] = text
+		projection.Items = append(projection.Items, corev1.KeyToPath{Key: key, Path: "models/tiny/" + path})
+	}
+	if _, err := api.CoreV1().ConfigMaps(namespace).Create(t.Context(), config, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	run := &pipelinev1.TaskRun{
@@ -63,11 +109,9 @@ func begin(t *testing.T, task string, seconds, code int, timeout time.Duration, 
 		Spec: pipelinev1.TaskRunSpec{
 			TaskRef: &pipelinev1.TaskRef{Name: task},
 			Timeout: &metav1.Duration{Duration: timeout},
-			Workspaces: []pipelinev1.WorkspaceBinding{{Name: "source", Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{
-				ConfigMap: &corev1.ConfigMapProjection{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Items: []corev1.KeyToPath{
-					{Key: "Makefile", Path: "models/tiny/Makefile"}, {Key: "kind_config.yaml", Path: "models/tiny/integration/kind_config.yaml"},
-				}},
-			}}}}},
+			Workspaces: []pipelinev1.WorkspaceBinding{{Name: "source", Projected: &corev1.ProjectedVolumeSource{
+				Sources: []corev1.VolumeProjection{{ConfigMap: projection}},
+			}}},
 		},
 	}
 	for param, value := range map[string]string{

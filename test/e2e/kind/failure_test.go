@@ -22,6 +22,36 @@ func config(t *testing.T, body string) string {
 	return path
 }
 
+const (
+	workerWithoutToken = `nodes:
+- role: control-plane
+- role: worker
+  kubeadmConfigPatches:
+  - |
+    kind: JoinConfiguration
+    discovery: {timeout: 5s, bootstrapToken: {token: unheld.0123456789abcdef}}
+`
+	dnsLoop = `nodes:
+- role: control-plane
+  extraMounts: [{hostPath: %q, containerPath: /kind/resolv.conf}]
+kubeadmConfigPatches:
+- |
+  kind: KubeletConfiguration
+  resolvConf: /kind/resolv.conf
+`
+)
+
+// resolvConf names the DNS server in a pod itself, as a machine's does that has
+// a DNS server of its own.
+func resolvConf(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "resolv.conf")
+	if err := os.WriteFile(path, []byte("nameserver 127.0.0.1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Failures that can be provoked are named from what they leave, with the exit
 // code of their kind, at once where kind or kubeadm say so, and leave nothing.
 func TestFailures(t *testing.T) {
@@ -66,6 +96,10 @@ func TestFailures(t *testing.T) {
 			3, "this kubelet does not run on cgroup v1", 2 * time.Minute, nil},
 		{"an image of the control plane that is nowhere", []string{"--timeout", "45s", "--config", config(t, "kubeadmConfigPatches:\n- |\n  kind: ClusterConfiguration\n  dns: {imageRepository: 127.0.0.1:1/nowhere}\n")},
 			3, "an image that the control plane needs is not in the node image and cannot be pulled", 3 * time.Minute, nil},
+		{"a worker that nobody knows", []string{"--config", config(t, workerWithoutToken)},
+			3, "a further node could not join", 2 * time.Minute, nil},
+		{"a DNS that asks itself", []string{"--timeout", "45s", "--config", config(t, fmt.Sprintf(dnsLoop, resolvConf(t)))},
+			3, "the cluster's DNS asks itself", 3 * time.Minute, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cluster := clusterName(t)

@@ -1,0 +1,68 @@
+//go:build e2e
+
+package integration
+
+import (
+	"flag"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+var everywhere = flag.Bool("everywhere", false, "let TestEveryPhase go through all events in all phases, not through one of each")
+
+// fillDisk leaves the engine of a bound Task no room.
+func (r *taskRun) fillDisk() {
+	node(r.t, "cat /dev/zero 2>/dev/null >/var/lib/kubelet/pods/"+string(r.pod.UID)+"/volumes/kubernetes.io~empty-dir/docker-storage/full || :")
+}
+
+// Whatever happens in whichever phase, the run ends, and nothing of it stays.
+func TestEveryPhase(t *testing.T) {
+	before := traces(t)
+	phases := []struct {
+		name, at string
+		model    model
+	}{
+		{"build", "the build runs", model{build: 20, code: 7}},
+		{"load", "[load] started", model{code: 7}},
+		{"setup", "the set-up runs", model{setUp: 20, code: 7}},
+		{"deploy", "[deploy] started", model{deployed: true}},
+		{"tests", "the tests run", model{test: 20, code: 7}},
+		{"logs", "[logs] started", model{code: 7}},
+	}
+	events := []struct {
+		name    string
+		happens func(*taskRun)
+	}{
+		{"cancelled", (*taskRun).cancel},
+		{"step killed", func(r *taskRun) { r.kill("^/tools/kind-integration run") }},
+		{"dockerd killed", func(r *taskRun) { r.kill("^dockerd --host") }},
+		{"disk full", (*taskRun).fillDisk},
+	}
+	for i, phase := range phases {
+		for j, event := range events {
+			if !*everywhere && i%len(events) != j {
+				continue
+			}
+			t.Run(event.name+" in "+phase.name, func(t *testing.T) {
+				r := begin(t, boundTask, phase.model, 10*time.Minute)
+				r.says(phase.at)
+				event.happens(r)
+				since := time.Now()
+				run := r.ended(5 * time.Minute)
+				t.Logf("ended after %s: %s", time.Since(since).Round(time.Second), run.Status.GetCondition("Succeeded").GetReason())
+				if run.IsSuccessful() {
+					t.Errorf("the run succeeded\n%s", r.log())
+				}
+				// An ended pod stays, to read its logs.
+				if err := runs.TektonV1().TaskRuns(namespace).Delete(t.Context(), r.name, metav1.DeleteOptions{}); err != nil {
+					t.Fatal(err)
+				}
+				left := ""
+				r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
+			})
+		}
+	}
+	nothingGrew(t, before)
+}
