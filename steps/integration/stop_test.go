@@ -49,6 +49,46 @@ func TestTimeoutIsNoSuccess(t *testing.T) {
 	}
 }
 
+// A run whose daemon ends does not wait for a cluster that is gone.
+func TestDaemonEnds(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		at, phase string
+		makefile  string
+	}{
+		{"cluster-setup", "setup", makefile},
+		{"seldon-deploy", "deploy", makefile},
+		{"", "test", "install_integration_dev: ; @:\ntest_integration: ; @echo 137 >$(EXIT_FILE); sleep 30\n"},
+	} {
+		t.Run(tc.phase, func(t *testing.T) {
+			t.Parallel()
+			exitFile := filepath.Join(t.TempDir(), "exit")
+			dir := newModel(t)
+			replaceMakefile(t, dir, strings.ReplaceAll(tc.makefile, "$(EXIT_FILE)", exitFile))
+			s := &stand{do: func(ctx context.Context, name string) {
+				if name != tc.at {
+					return
+				}
+				if err := os.WriteFile(exitFile, []byte("137\n"), 0o644); err != nil {
+					t.Error(err)
+				}
+				select {
+				case <-ctx.Done():
+				case <-time.After(30 * time.Second):
+				}
+			}}
+			started := time.Now()
+			code, results, output := run(t, t.Context(), s, "--repository-dir", dir, "--strategy", "none", "--docker-exit-file", exitFile)
+			if code == 0 || results["failed-phase"] != tc.phase || !strings.Contains(output, "the docker daemon has ended with exit code 137") {
+				t.Errorf("exit code %d, results %v\n%s", code, results, output)
+			}
+			if took := time.Since(started); took > 20*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
 // A signal while it is cleaning up hurries the logs, spares the cluster's
 // removal, and leaves what came of the tests as it is.
 func TestSignalWhileCleaningUp(t *testing.T) {

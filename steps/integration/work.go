@@ -25,6 +25,8 @@ func (r *run) work(ctx context.Context) {
 	if !r.prepare(ctx, images) {
 		return
 	}
+	ctx, stop := r.whileDaemon(ctx)
+	defer stop()
 	if r.paths.manifests != "" && !r.execute(ctx, "deploy", r.steps.SeldonDeploy(),
 		"--manifests", r.paths.manifests, "--image", r.deploy.Container+"="+r.Image,
 		"--namespace", r.Namespace, "--kubeconfig", r.paths.kubeconfig) {
@@ -143,6 +145,8 @@ func (r *run) setup(ctx context.Context, up func() bool) bool {
 		if !up() {
 			return false
 		}
+		ctx, stop := r.whileDaemon(ctx)
+		defer stop()
 		targets, ok := r.targets(ctx, "setup", "kind_setup")
 		if !ok || len(targets) == 0 {
 			return ok
@@ -156,6 +160,14 @@ func (r *run) setup(ctx context.Context, up func() bool) bool {
 	}
 	first, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	go func() {
+		if up() {
+			running, end := r.whileDaemon(first)
+			defer end()
+			<-running.Done()
+			stop(context.Cause(running))
+		}
+	}()
 	retried := later(func() bool {
 		again := up() && r.attempts() != 1
 		if again {
