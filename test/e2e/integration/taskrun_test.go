@@ -111,7 +111,7 @@ func begin(t *testing.T, task string, m model, timeout time.Duration, with ...fu
 			Timeout: &metav1.Duration{Duration: timeout},
 			Workspaces: []pipelinev1.WorkspaceBinding{{Name: "source", Projected: &corev1.ProjectedVolumeSource{
 				Sources: []corev1.VolumeProjection{{ConfigMap: projection}},
-			}}},
+			}}, {Name: "reports", EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 		},
 	}
 	for param, value := range map[string]string{
