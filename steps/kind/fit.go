@@ -131,15 +131,7 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 		// The search domains of a pod or a company are no business of a node.
 		networking.DNSSearch = &[]string{}
 	}
-	patches := []string{fastStartPatch, patchesPatch, fmt.Sprintf(skipPhasesPatch, strings.Join(skippedPhases(networking), ", "))}
-	if atLeast(c.image.kubernetesVersion, firstBeta4) {
-		patches = append(patches, curvesPatch)
-	} else {
-		patches = append(patches, curvesPatchBeta3)
-	}
-	if schedulerFileFits(c.image.kubernetesVersion, config) {
-		patches = append(patches, schedulerPatch)
-	}
+	patches := startPatches(config, c.image.kubernetesVersion)
 	if c.fastEtcd {
 		patches = append(patches, fastEtcdPatch)
 	}
@@ -165,6 +157,22 @@ func fit(config *v1alpha4.Cluster, c circumstances) []string {
 	return notes
 }
 
+// startPatches let a control plane of a Kubernetes version start faster.
+func startPatches(config *v1alpha4.Cluster, kubernetesVersion string) []string {
+	skipped := strings.Join(skippedPhases(&config.Networking), ", ")
+	curves := curvesPatchBeta3
+	if atLeast(kubernetesVersion, firstBeta4) {
+		curves = curvesPatch
+	}
+	patches := []string{fastStartPatch, patchesPatch, fmt.Sprintf(skipPhasesPatch, skipped), curves}
+	// A scheduler of which the configuration says something is left alone: that
+	// might name the file's volume no longer.
+	if atLeast(kubernetesVersion, firstWithSchedulerFile) && !mentions(config, "scheduler") {
+		patches = append(patches, schedulerPatch)
+	}
+	return patches
+}
+
 // skippedPhases are the phases of kubeadm init that are left out: kind's own, for
 // a patch replaces the whole list, and one more.
 func skippedPhases(networking *v1alpha4.Networking) []string {
@@ -173,13 +181,6 @@ func skippedPhases(networking *v1alpha4.Networking) []string {
 		phases = append(phases, "addon/kube-proxy")
 	}
 	return phases
-}
-
-// schedulerFileFits tells whether the scheduler can be given a configuration of
-// ours. One that a configuration says something of itself is left alone, for it
-// might name the file's volume no longer.
-func schedulerFileFits(kubernetesVersion string, config *v1alpha4.Cluster) bool {
-	return atLeast(kubernetesVersion, firstWithSchedulerFile) && !mentions(config, "scheduler")
 }
 
 // mentions tells whether a patch of a configuration has one of the words in it.
