@@ -37,7 +37,7 @@ Results: IMAGE_URL (what was pushed, or built), IMAGE_DIGEST (empty when nothing
 			fs.StringVar(&build.Builder, "builder", "", "for the strategy s2i: the builder image (default: --base-image)")
 			fs.StringVar(&build.DockerHost, "docker-host", "", "the docker daemon, as unix:///path or tcp://host:port (default: DOCKER_HOST, the docker context)")
 			fs.StringVar(&certs, "docker-certs", "", docker.CertsHelp)
-			fs.StringVar(&stopFile, "docker-stop-file", "", "file to make in the end, which asks whoever runs the daemon to end it")
+			fs.StringVar(&stopFile, "docker-stop-file", "", "named pipe, or file to make, to write in the end: it asks whoever runs the daemon to end it")
 			fs.StringVar(&exitFile, "docker-exit-file", "", "file that is written when the daemon has ended")
 			fs.StringVar(&logFile, "docker-log", "", "the daemon's log; without it nobody runs the daemon here")
 		},

@@ -80,7 +80,7 @@ func (o *Options) register(fs *pflag.FlagSet) {
 	fs.StringVar(&o.DockerLog, "docker-log", "", "the daemon's log, kept with the others")
 	fs.StringVar(&o.DockerExit, "docker-exit-file", "", "file that is written when the daemon ends")
 	fs.BoolVar(&o.DockerSidecar, "docker-sidecar", false, "a daemon at a unix socket is a sidecar's, which ends after this step and takes the cluster with it, so that it need not be removed")
-	fs.StringVar(&o.DockerStop, "docker-stop-file", "", "file to make in the end, which asks whoever runs the daemon to end it")
+	fs.StringVar(&o.DockerStop, "docker-stop-file", "", "named pipe, or file to make, to write in the end: it asks whoever runs the daemon to end it")
 	fs.DurationVar(&o.DockerTimeout, "docker-timeout", 2*time.Minute, "how long to wait for the daemon")
 	fs.StringVar(&o.ReportDir, "report-dir", "", "gets a directory of the model's name, with - for _, for logs and reports; empty: none are kept")
 	fs.Int64Var(&o.MaxLogBytes, "max-log-size", 50<<20, "bytes of logs to keep at most")
