@@ -250,17 +250,19 @@ func TestStop(t *testing.T) {
 		name, at string
 		after    time.Duration
 		group    bool
+		config   string
 	}{
-		{"boot", "kind: Preparing nodes", 300 * time.Millisecond, false},
-		{"boot as Tekton does", "kind: Preparing nodes", 300 * time.Millisecond, true},
-		{"kubeadm", "kind: Starting control-plane", 2 * time.Second, false},
-		{"kubeadm as Tekton does", "kind: Starting control-plane", 2 * time.Second, true},
-		{"readiness", "waiting for nodes", 100 * time.Millisecond, false},
+		{name: "boot", at: "kind: Preparing nodes", after: 300 * time.Millisecond},
+		{name: "boot as Tekton does", at: "kind: Preparing nodes", after: 300 * time.Millisecond, group: true},
+		{name: "kubeadm", at: "kind: Starting control-plane", after: 2 * time.Second},
+		{name: "kubeadm as Tekton does", at: "kind: Starting control-plane", after: 2 * time.Second, group: true},
+		// A cluster that has all it needs is ready by then.
+		{name: "readiness", at: "waiting for nodes", after: 100 * time.Millisecond, config: "networking: {disableDefaultCNI: true}\n"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cluster := clusterName(t)
 			w := watch(t, cluster)
-			p := start(t, "kind-cluster", "create", "--name", cluster, "--node-image", platform.NodeImage)
+			p := start(t, "kind-cluster", "create", "--name", cluster, "--node-image", platform.NodeImage, "--config", config(t, tc.config))
 			p.await(tc.at, 3*time.Minute)
 			time.Sleep(tc.after)
 			pid := p.cmd.Process.Pid
@@ -303,11 +305,11 @@ func TestTimeout(t *testing.T) {
 	cluster := clusterName(t)
 	w := watch(t, cluster)
 	logs := filepath.Join(t.TempDir(), "logs")
-	p := run(t, 3, "kind-cluster", "create", "--name", cluster, "--node-image", platform.NodeImage, "--timeout", "9s", "--logs-dir", logs)
+	p := run(t, 3, "kind-cluster", "create", "--name", cluster, "--node-image", platform.NodeImage, "--timeout", "6s", "--logs-dir", logs)
 	if took := time.Since(p.started); took > 40*time.Second {
 		t.Errorf("took %s", took)
 	}
-	if !strings.Contains(p.text(), "the timeout of 9s passed") {
+	if !strings.Contains(p.text(), "the timeout of 6s passed") {
 		t.Error("the output does not name the timeout")
 	}
 	w.nothingLeft()
