@@ -11,17 +11,17 @@ import (
 // daemonLook is how often it is looked whether the daemon has ended.
 const daemonLook = 300 * time.Millisecond
 
-// whileDaemon returns a context that ends with the daemon, where whoever runs
-// it tells of its end. Without its daemon the cluster is gone, and what asks it
-// would go on asking until its time is up. Making the cluster is spared: it finds
-// out for itself, and why.
+// whileDaemon returns a context that ends with the daemon, once the cluster is
+// up, where whoever runs the daemon tells of its end. Without its daemon the
+// cluster is gone, and what asks it would go on asking until its time is up.
+// Making the cluster is spared: it finds out for itself, and why.
 func (r *run) whileDaemon(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	if r.DockerExit != "" {
 		go func() {
 			for {
-				if code, err := os.ReadFile(r.DockerExit); err == nil {
-					cancel(fmt.Errorf("the docker daemon has ended with exit code %s", strings.TrimSpace(string(code))))
+				if err := r.daemonEnd(); err != nil {
+					cancel(err)
 					return
 				}
 				select {
@@ -33,4 +33,16 @@ func (r *run) whileDaemon(ctx context.Context) (context.Context, context.CancelF
 		}()
 	}
 	return ctx, func() { cancel(nil) }
+}
+
+// daemonEnd tells of the end of the daemon of a cluster that is up.
+func (r *run) daemonEnd() error {
+	if cluster, ran := r.ran("cluster"); !ran || cluster.code != 0 {
+		return nil
+	}
+	code, err := os.ReadFile(r.DockerExit)
+	if err != nil {
+		return nil
+	}
+	return fmt.Errorf("the docker daemon has ended with exit code %s", strings.TrimSpace(string(code)))
 }

@@ -141,12 +141,12 @@ func (r *run) load(ctx context.Context, up func() bool) bool {
 // API server takes objects, else by the Makefile's target kind_setup, as models
 // that come from Jenkins have it.
 func (r *run) setup(ctx context.Context, up func() bool) bool {
+	ctx, unwatch := r.whileDaemon(ctx)
+	defer unwatch()
 	if len(r.paths.setup) == 0 {
 		if !up() {
 			return false
 		}
-		ctx, stop := r.whileDaemon(ctx)
-		defer stop()
 		targets, ok := r.targets(ctx, "setup", "kind_setup")
 		if !ok || len(targets) == 0 {
 			return ok
@@ -160,14 +160,6 @@ func (r *run) setup(ctx context.Context, up func() bool) bool {
 	}
 	first, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go func() {
-		if up() {
-			running, end := r.whileDaemon(first)
-			defer end()
-			<-running.Done()
-			stop(context.Cause(running))
-		}
-	}()
 	retried := later(func() bool {
 		again := up() && r.attempts() != 1
 		if again {
