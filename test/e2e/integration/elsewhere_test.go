@@ -203,7 +203,7 @@ func TestDockerElsewhere(t *testing.T) {
 	t.Run("a killed run", func(t *testing.T) {
 		r := begin(t, taskName, model{test: 60}, 10*time.Minute, m.use)
 		r.says(atKubeadm)
-		r.kill("^/tools/kind-integration run")
+		r.killStep()
 		r.ended(2 * time.Minute)
 	})
 	left := m.clusters()

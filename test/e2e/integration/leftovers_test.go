@@ -49,10 +49,10 @@ func TestNothingLeft(t *testing.T) {
 		{name: "cancelled in readiness", at: atReady, happens: (*taskRun).cancel},
 		{name: "cancelled in tests", at: atTests, happens: (*taskRun).cancel},
 		{name: "timed out", timeout: 25 * time.Second},
-		{name: "step killed in kubeadm", at: atKubeadm, happens: func(r *taskRun) { r.kill("^/tools/kind-integration run") }, keepsPod: true},
-		{name: "step killed in tests", at: atTests, happens: func(r *taskRun) { r.kill("^/tools/kind-integration run") }, keepsPod: true},
-		{name: "dockerd killed in kubeadm", at: atKubeadm, happens: func(r *taskRun) { r.kill("^dockerd --host") }, keepsPod: true, phase: "cluster"},
-		{name: "dockerd killed in tests", at: atTests, happens: func(r *taskRun) { r.kill("^dockerd --host") }, keepsPod: true, phase: "test"},
+		{name: "step killed in kubeadm", at: atKubeadm, happens: (*taskRun).killStep, keepsPod: true},
+		{name: "step killed in tests", at: atTests, happens: (*taskRun).killStep, keepsPod: true},
+		{name: "dockerd killed in kubeadm", at: atKubeadm, happens: (*taskRun).killDaemon, keepsPod: true, phase: "cluster"},
+		{name: "dockerd killed in tests", at: atTests, happens: (*taskRun).killDaemon, keepsPod: true, phase: "test"},
 		{name: "disk full", task: smallTask, keepsPod: true, phase: "cluster"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -87,12 +87,9 @@ func TestNothingLeft(t *testing.T) {
 					pod, err := api.CoreV1().Pods(namespace).Get(t.Context(), r.pod.Name, metav1.GetOptions{})
 					return err == nil && (pod.Status.Phase == "Failed" || pod.Status.Phase == "Succeeded")
 				})
-				if err := runs.TektonV1().TaskRuns(namespace).Delete(t.Context(), r.name, metav1.DeleteOptions{}); err != nil {
-					t.Fatal(err)
-				}
+				r.remove()
 			}
-			left := ""
-			r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
+			r.nothingLeft()
 		})
 	}
 	nothingGrew(t, before)
@@ -138,8 +135,7 @@ func TestCancelledRuns(t *testing.T) {
 				r.cancel()
 				since := time.Now()
 				run := r.ended(5 * time.Minute)
-				left := ""
-				r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
+				r.nothingLeft()
 				t.Logf("cancelled after %s, nothing left %s later: %s", after.Round(time.Second), time.Since(since).Round(time.Second), run.Status.GetCondition("Succeeded").GetReason())
 			})
 		}
@@ -164,11 +160,8 @@ func TestOutcome(t *testing.T) {
 			if run.IsSuccessful() != (tc.code == 0) || results["failed-phase"] != tc.phase || results["cleanup"] != "success" || results["node-image"] == "" {
 				t.Errorf("results %v\n%s", results, r.log())
 			}
-			if err := runs.TektonV1().TaskRuns(namespace).Delete(t.Context(), r.name, metav1.DeleteOptions{}); err != nil {
-				t.Fatal(err)
-			}
-			left := ""
-			r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
+			r.remove()
+			r.nothingLeft()
 		})
 	}
 	nothingGrew(t, before)

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 var everywhere = flag.Bool("everywhere", false, "let TestEveryPhase go through all events in all phases, not through one of each")
@@ -38,8 +37,8 @@ func TestEveryPhase(t *testing.T) {
 		happens func(*taskRun)
 	}{
 		{"cancelled", (*taskRun).cancel},
-		{"step killed", func(r *taskRun) { r.kill("^/tools/kind-integration run") }},
-		{"dockerd killed", func(r *taskRun) { r.kill("^dockerd --host") }},
+		{"step killed", (*taskRun).killStep},
+		{"dockerd killed", (*taskRun).killDaemon},
 		{"disk full", (*taskRun).fillDisk},
 	}
 	for _, phase := range phases {
@@ -60,12 +59,8 @@ func TestEveryPhase(t *testing.T) {
 				if run.IsSuccessful() {
 					t.Errorf("the run succeeded\n%s", r.log())
 				}
-				// An ended pod stays, to read its logs.
-				if err := runs.TektonV1().TaskRuns(namespace).Delete(t.Context(), r.name, metav1.DeleteOptions{}); err != nil {
-					t.Fatal(err)
-				}
-				left := ""
-				r.until("nothing to be left", 90*time.Second, func() bool { left = r.left(); return left == "" })
+				r.remove()
+				r.nothingLeft()
 			})
 		}
 	}

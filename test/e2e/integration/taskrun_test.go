@@ -227,6 +227,23 @@ if [ -e /var/lib/kubelet/pods/UID ]; then echo "files of the pod"; fi
 `))
 }
 
+// nothingLeft waits until nothing of the pod is on the node.
+func (r *taskRun) nothingLeft() {
+	r.t.Helper()
+	r.until("nothing to be left", 90*time.Second, func() bool { return r.left() == "" })
+}
+
+// remove deletes the run, whose ended pod stays to read its logs.
+func (r *taskRun) remove() {
+	r.t.Helper()
+	if err := runs.TektonV1().TaskRuns(namespace).Delete(r.t.Context(), r.name, metav1.DeleteOptions{}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *taskRun) killStep()   { r.t.Helper(); r.kill("^/tools/kind-integration run") }
+func (r *taskRun) killDaemon() { r.t.Helper(); r.kill("^dockerd --host") }
+
 // kill ends, with SIGKILL, the processes of the pod whose command line has a text.
 func (r *taskRun) kill(text string) {
 	r.t.Helper()
