@@ -61,10 +61,12 @@ func (e *notReadyError) Unwrap() error { return e.cause }
 
 // waitReady returns when every one of the nodes is Ready, cluster DNS answers
 // through a ready endpoint, and the default namespace has its default service
-// account. It follows watches and looks at nothing twice. logf gets a line
-// for each thing that is there.
+// account. It follows watches and looks at nothing twice. What no time mends
+// ends it at once. logf gets a line for each thing that is there.
 func waitReady(ctx context.Context, api kubernetes.Interface, nodes int, query func(ctx context.Context, pod string) error, logf func(string, ...any)) error {
 	start := time.Now()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	things := []*awaited{nodesReady(api, nodes), dnsReady(api, query), accountReady(api)}
 	var wg sync.WaitGroup
 	for _, thing := range things {
@@ -74,6 +76,8 @@ func waitReady(ctx context.Context, api kubernetes.Interface, nodes int, query f
 				thing.done = true
 				thing.mu.Unlock()
 				logf("  %s after %s", thing.what, since(start))
+			} else if errors.Is(err, errDNSLoop) {
+				cancel(err)
 			}
 		})
 	}
@@ -90,14 +94,19 @@ func waitReady(ctx context.Context, api kubernetes.Interface, nodes int, query f
 	return nil
 }
 
-// persist repeats a watch that broke off until it succeeds or ctx ends.
+// persist repeats a watch that broke off until it succeeds, ctx ends, or it
+// never will succeed.
 func persist(ctx context.Context, thing *awaited) error {
 	for {
 		err := thing.watch(ctx)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if !errors.Is(err, errWatchEnded) {
+		switch {
+		case errors.Is(err, errDNSLoop):
+			thing.set(err.Error())
+			return err
+		case !errors.Is(err, errWatchEnded):
 			thing.set("the API server said: " + err.Error())
 		}
 		select {
@@ -163,6 +172,13 @@ func dnsReady(api kubernetes.Interface, query func(ctx context.Context, pod stri
 	selector := labels.Set{discoveryv1.LabelServiceName: dnsService}.String()
 	slices := api.DiscoveryV1().EndpointSlices(systemNamespace)
 	thing.watch = func(ctx context.Context) error {
+		ctx, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
+		go func() {
+			if err := dnsEnded(ctx, api); errors.Is(err, errDNSLoop) {
+				cancel(err)
+			}
+		}()
 		lw := &cache.ListWatch{
 			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 				o.LabelSelector = selector
@@ -178,6 +194,9 @@ func dnsReady(api kubernetes.Interface, query func(ctx context.Context, pod stri
 			pod = readyPod(event.Object)
 			return pod != "" && event.Type != watch.Deleted
 		}); err != nil {
+			if cause := context.Cause(ctx); cause != nil {
+				return cause
+			}
 			return err
 		}
 		if err := query(ctx, pod); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -43,6 +44,7 @@ const (
 	nodesPath    = "/api/v1/nodes"
 	slicesPath   = "/apis/discovery.k8s.io/v1/namespaces/kube-system/endpointslices"
 	accountsPath = "/api/v1/namespaces/default/serviceaccounts"
+	podsPath     = "/api/v1/namespaces/kube-system/pods"
 )
 
 func (a *testAPI) put(path, text string) {
@@ -60,8 +62,12 @@ func (a *testAPI) put(path, text string) {
 func (a *testAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.requests.Add(1)
 	w.Header().Set("Content-Type", "application/json")
-	kinds := map[string][2]string{nodesPath: {"NodeList", "v1"}, slicesPath: {"EndpointSliceList", "discovery.k8s.io/v1"}, accountsPath: {"ServiceAccountList", "v1"}}
+	kinds := map[string][2]string{nodesPath: {"NodeList", "v1"}, slicesPath: {"EndpointSliceList", "discovery.k8s.io/v1"}, accountsPath: {"ServiceAccountList", "v1"}, podsPath: {"PodList", "v1"}}
 	kind := kinds[r.URL.Path]
+	if strings.HasSuffix(r.URL.Path, "/log") {
+		io.WriteString(w, loopEnd)
+		return
+	}
 	if r.URL.Query().Get("watch") != "true" {
 		if a.failing.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -108,6 +114,8 @@ const (
 	readyNode   = `{"kind":"Node","apiVersion":"v1","metadata":{"name":"n"},"status":{"conditions":[{"type":"Ready","status":"True"}]}}`
 	unreadyDNS  = `{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"kube-dns-x"},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.2"],"conditions":{"ready":false},"targetRef":{"kind":"Pod","name":"coredns-1"}}]}`
 	readyDNS    = `{"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"kube-dns-x"},"addressType":"IPv4","endpoints":[{"addresses":["10.0.0.2"],"conditions":{"ready":true},"targetRef":{"kind":"Pod","name":"coredns-1"}}]}`
+	endedDNS    = `{"kind":"Pod","apiVersion":"v1","metadata":{"name":"coredns-1"},"status":{"containerStatuses":[{"name":"coredns","restartCount":1,"lastState":{"terminated":{"exitCode":1}}}]}}`
+	loopEnd     = "[FATAL] plugin/loop: Loop (127.0.0.1:39 -> :53) detected for zone \".\""
 	account     = `{"kind":"ServiceAccount","apiVersion":"v1","metadata":{"name":"default","namespace":"default"}}`
 )
 
@@ -124,7 +132,7 @@ func TestWaitReadyFollowsWatches(t *testing.T) {
 	go func() {
 		ready <- waitReady(t.Context(), client, 1, func(_ context.Context, pod string) error { asked <- pod; return nil }, t.Logf)
 	}()
-	const watched = 6 // a list and a watch for each of three things
+	const watched = 8 // a list and a watch for each of three things, and for how DNS ended
 	for deadline := time.Now().Add(10 * time.Second); a.requests.Load() < watched && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -167,6 +175,32 @@ func TestWaitReadySaysWhatIsMissing(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "service account") {
 		t.Errorf("%v names what is there", err)
+	}
+}
+
+// No time mends a DNS that asks itself, whether it is caught at it or has found
+// it out and ended.
+func TestWaitReadyEndsForADNSLoop(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		path, object string
+		query        error
+	}{
+		"caught": {slicesPath, readyDNS, errDNSLoop},
+		"ended":  {podsPath, endedDNS, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, client := newTestAPI(t)
+			a.put(nodesPath, unreadyNode)
+			a.put(tc.path, tc.object)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			err := waitReady(ctx, client, 1, func(context.Context, string) error { return tc.query }, t.Logf)
+			if !errors.Is(err, errDNSLoop) || !strings.Contains(err.Error(), "DNS answers: ") {
+				t.Errorf("got %v", err)
+			}
+		})
 	}
 }
 

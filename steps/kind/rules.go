@@ -233,10 +233,10 @@ var rules = []rule{
 	},
 	{
 		cause: "dns-loop",
-		need:  []need{find(fromPods, `Loop \(.*\) detected|plugin/loop`)},
+		need:  []need{find(from(fromErr, fromPods), `asks itself|Loop \(.*\) detected|plugin/loop`)},
 		also:  notReadyFor("DNS"),
-		text:  "the cluster's DNS asks itself: its service addresses are those of the cluster around it",
-		hint:  "set networking.serviceSubnet to addresses that the outer cluster does not use, such as 10.112.0.0/16, or dnsPolicy: Default for the pod",
+		text:  "the cluster's DNS asks itself: a nameserver of its node is an address of the node itself or of the cluster's services",
+		hint:  "set networking.serviceSubnet to addresses that the outer cluster does not use, such as 10.112.0.0/16, or dnsPolicy: Default for the pod; a resolvConf of the kubelet must name no 127.0.0.1",
 	},
 	{
 		cause: "image-pull",
