@@ -11,7 +11,9 @@ import (
 type browser struct{}
 
 // TestComponents returns what tests need beside the platform itself.
-func TestComponents() []local.Component { return []local.Component{browser{}, python{}} }
+func TestComponents() []local.Component {
+	return []local.Component{browser{}, python{}, machineImage{}}
+}
 
 func (browser) Name() string    { return "browser" }
 func (browser) Needs() []string { return nil }

@@ -25,13 +25,16 @@ var dindEntrypoint []byte
 const dindSettings = `{"default-address-pools": [{"base": "10.201.0.0/16", "size": 24}]}
 `
 
+// dindPackages are Debian's that make up an engine that runs in a container.
+var dindPackages = []string{"docker.io", "docker-cli", "containerd", "runc", "iptables", "kmod", "pigz"}
+
 // Build makes the image and pushes it.
 func (dind) Build(ctx context.Context, env *local.Env) error {
 	if env.Source() == local.Release {
 		return env.Update(func(s *local.State) { s.DindImage = versions.DindImage })
 	}
 	setDebian(env)
-	debian, err := env.Debian(ctx, "dind", "docker.io", "docker-cli", "containerd", "runc", "iptables", "kmod", "pigz")
+	debian, err := env.Debian(ctx, "dind", dindPackages...)
 	if err != nil {
 		return err
 	}
