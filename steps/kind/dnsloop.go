@@ -14,10 +14,8 @@ import (
 	"github.com/prometheus/common/model"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 )
 
 // errDNSLoop says that what the cluster's DNS server passes on comes back to
@@ -120,17 +118,7 @@ var loopLog = regexp.MustCompile(`plugin/loop: Loop .* detected`)
 // a loop, [errDNSLoop], or ctx ends or the watch breaks off.
 func dnsEnded(ctx context.Context, api kubernetes.Interface) error {
 	pods := api.CoreV1().Pods(systemNamespace)
-	lw := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-			o.LabelSelector = dnsSelector
-			return pods.List(ctx, o)
-		},
-		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-			o.LabelSelector = dnsSelector
-			return pods.Watch(ctx, o)
-		},
-	}
-	if err := until(ctx, lw, func(event watch.Event) bool {
+	if err := until(ctx, pods, metav1.ListOptions{LabelSelector: dnsSelector}, func(event watch.Event) bool {
 		pod, ok := event.Object.(*corev1.Pod)
 		if !ok || event.Type == watch.Deleted {
 			return false

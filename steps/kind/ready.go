@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 )
 
 const (
@@ -121,15 +120,7 @@ func nodesReady(api kubernetes.Interface, want int) *awaited {
 	thing := &awaited{what: fmt.Sprintf("%d node(s) Ready", want), state: "none registered"}
 	thing.watch = func(ctx context.Context) error {
 		states := map[string]string{}
-		lw := &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				return api.CoreV1().Nodes().List(ctx, o)
-			},
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				return api.CoreV1().Nodes().Watch(ctx, o)
-			},
-		}
-		return until(ctx, lw, func(event watch.Event) bool {
+		return until(ctx, api.CoreV1().Nodes(), metav1.ListOptions{}, func(event watch.Event) bool {
 			node, ok := event.Object.(*corev1.Node)
 			if !ok {
 				return false
@@ -179,18 +170,8 @@ func dnsReady(api kubernetes.Interface, query func(ctx context.Context, pod stri
 				cancel(err)
 			}
 		}()
-		lw := &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				o.LabelSelector = selector
-				return slices.List(ctx, o)
-			},
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				o.LabelSelector = selector
-				return slices.Watch(ctx, o)
-			},
-		}
 		pod := ""
-		if err := until(ctx, lw, func(event watch.Event) bool {
+		if err := until(ctx, slices, metav1.ListOptions{LabelSelector: selector}, func(event watch.Event) bool {
 			pod = readyPod(event.Object)
 			return pod != "" && event.Type != watch.Deleted
 		}); err != nil {
@@ -224,19 +205,8 @@ func readyPod(object runtime.Object) string {
 func accountReady(api kubernetes.Interface) *awaited {
 	thing := &awaited{what: "default service account", state: "not made yet by the controller manager"}
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, "default").String()
-	accounts := api.CoreV1().ServiceAccounts(metav1.NamespaceDefault)
 	thing.watch = func(ctx context.Context) error {
-		lw := &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
-				o.FieldSelector = selector
-				return accounts.List(ctx, o)
-			},
-			WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
-				o.FieldSelector = selector
-				return accounts.Watch(ctx, o)
-			},
-		}
-		return until(ctx, lw, func(event watch.Event) bool {
+		return until(ctx, api.CoreV1().ServiceAccounts(metav1.NamespaceDefault), metav1.ListOptions{FieldSelector: selector}, func(event watch.Event) bool {
 			account, ok := event.Object.(*corev1.ServiceAccount)
 			return ok && account.Name == "default" && event.Type != watch.Deleted
 		})
@@ -247,9 +217,16 @@ func accountReady(api kubernetes.Interface) *awaited {
 // errWatchEnded says that the server closed a watch; it is opened again.
 var errWatchEnded = errors.New("the watch ended")
 
-// until lists, then watches from there, until the condition holds.
-func until(ctx context.Context, lw *cache.ListWatch, holds func(watch.Event) bool) error {
-	list, err := lw.ListWithContext(ctx, metav1.ListOptions{})
+// lister is what a typed client of lists of L offers here.
+type lister[L runtime.Object] interface {
+	List(ctx context.Context, o metav1.ListOptions) (L, error)
+	Watch(ctx context.Context, o metav1.ListOptions) (watch.Interface, error)
+}
+
+// until lists those that which selects, then watches from there, until the
+// condition holds.
+func until[L runtime.Object](ctx context.Context, objects lister[L], which metav1.ListOptions, holds func(watch.Event) bool) error {
+	list, err := objects.List(ctx, which)
 	if err != nil {
 		return err
 	}
@@ -266,7 +243,8 @@ func until(ctx context.Context, lw *cache.ListWatch, holds func(watch.Event) boo
 			return nil
 		}
 	}
-	watcher, err := lw.WatchWithContext(ctx, metav1.ListOptions{ResourceVersion: accessor.GetResourceVersion()})
+	which.ResourceVersion = accessor.GetResourceVersion()
+	watcher, err := objects.Watch(ctx, which)
 	if err != nil {
 		return err
 	}
