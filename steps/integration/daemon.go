@@ -40,9 +40,10 @@ func (r *run) daemonEnd() error {
 	if cluster, ran := r.ran("cluster"); !ran || cluster.code != 0 {
 		return nil
 	}
-	code, err := os.ReadFile(r.DockerExit)
-	if err != nil {
+	data, err := os.ReadFile(r.DockerExit)
+	code := strings.TrimSpace(string(data))
+	if err != nil || code == "" { // a file is there before what is written to it
 		return nil
 	}
-	return fmt.Errorf("the docker daemon has ended with exit code %s", strings.TrimSpace(string(code)))
+	return fmt.Errorf("the docker daemon has ended with exit code %s", code)
 }

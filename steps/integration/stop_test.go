@@ -69,8 +69,11 @@ func TestDaemonEnds(t *testing.T) {
 				if name != tc.at {
 					return
 				}
-				if err := os.WriteFile(exitFile, []byte("137\n"), 0o644); err != nil {
-					t.Error(err)
+				for _, text := range []string{"", "137\n"} { // first it is there, then something is in it
+					if err := os.WriteFile(exitFile, []byte(text), 0o644); err != nil {
+						t.Error(err)
+					}
+					time.Sleep(500 * time.Millisecond)
 				}
 				select {
 				case <-ctx.Done():
