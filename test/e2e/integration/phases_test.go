@@ -28,7 +28,7 @@ func TestEveryPhase(t *testing.T) {
 		{"build", "the build runs", model{build: 20, code: 7}, "cancelled"},
 		{"load", "[load] started", model{code: 7}, "step killed"},
 		{"setup", "the set-up runs", model{setUp: 20, code: 7}, "dockerd killed"},
-		{"deploy", "[deploy] started", model{deployed: true}, "dockerd killed"},
+		{"deploy", "[deploy] started", model{deployed: true}, "containerd killed"},
 		{"tests", "the tests run", model{test: 20, code: 7}, "disk full"},
 		{"logs", "[logs] started", model{code: 7}, "step killed"},
 	}
@@ -39,6 +39,7 @@ func TestEveryPhase(t *testing.T) {
 		{"cancelled", (*taskRun).cancel},
 		{"step killed", (*taskRun).killStep},
 		{"dockerd killed", (*taskRun).killDaemon},
+		{"containerd killed", (*taskRun).killContainerd},
 		{"disk full", (*taskRun).fillDisk},
 	}
 	for _, phase := range phases {

@@ -241,8 +241,9 @@ func (r *taskRun) remove() {
 	}
 }
 
-func (r *taskRun) killStep()   { r.t.Helper(); r.kill("^/tools/kind-integration run") }
-func (r *taskRun) killDaemon() { r.t.Helper(); r.kill("^dockerd --host") }
+func (r *taskRun) killStep()       { r.t.Helper(); r.kill("^/tools/kind-integration run") }
+func (r *taskRun) killDaemon()     { r.t.Helper(); r.kill("^dockerd --host") }
+func (r *taskRun) killContainerd() { r.t.Helper(); r.kill("^containerd --config") }
 
 // kill ends, with SIGKILL, the processes of the pod whose command line has a text.
 func (r *taskRun) kill(text string) {
