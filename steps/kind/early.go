@@ -31,10 +31,12 @@ func (c *creation) early(ctx context.Context) error {
 	if err := c.installNetwork(ctx, found.config); err != nil {
 		return err
 	}
-	if c.EarlyKubeconfig == "" {
-		return nil
+	if c.EarlyKubeconfig != "" {
+		if err := writeKubeconfig(c.EarlyKubeconfig, found.kubeconfig); err != nil {
+			c.Log("warning: %v", err)
+		}
 	}
-	if err := writeKubeconfig(c.EarlyKubeconfig, found.kubeconfig); err != nil {
+	if err := c.refuseStrays(ctx); err != nil {
 		c.Log("warning: %v", err)
 	}
 	return nil

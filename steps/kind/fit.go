@@ -70,6 +70,12 @@ encryptionAlgorithm: ECDSA-P256
 featureGates:
   PublicKeysECDSA: true
 `
+	// kind has kube-proxy wait for a second between two looks at the Services, so
+	// that a model's Service leads nowhere for up to a second after it is there.
+	proxyPatch = `kind: KubeProxyConfiguration
+%s:
+  minSyncPeriod: 100ms
+`
 	patchesPatch = `kind: InitConfiguration
 patches:
   directory: ` + patchesDir + `
@@ -165,6 +171,9 @@ func startPatches(config *v1alpha4.Cluster, kubernetesVersion string) []string {
 		curves = curvesPatch
 	}
 	patches := []string{fastStartPatch, patchesPatch, fmt.Sprintf(skipPhasesPatch, skipped), curves}
+	if mode := translation(&config.Networking); mode != "" {
+		patches = append(patches, fmt.Sprintf(proxyPatch, mode))
+	}
 	// A scheduler of which the configuration says something is left alone: that
 	// might name the file's volume no longer.
 	if atLeast(kubernetesVersion, firstWithSchedulerFile) && !mentions(config, "scheduler") {

@@ -106,7 +106,9 @@ func TestFit(t *testing.T) {
 			{"a scheduler that is too old", "v1.27.16", v1alpha4.Cluster{}, nil, []string{schedulerFile}},
 			{"a scheduler with settings", "v1.34.4", v1alpha4.Cluster{KubeadmConfigPatches: []string{"kind: ClusterConfiguration\nscheduler: {extraVolumes: []}\n"}}, nil, []string{schedulerFile}},
 			{"a scheduler with patches of another kind", "v1.34.4", v1alpha4.Cluster{KubeadmConfigPatchesJSON6902: []v1alpha4.PatchJSON6902{{Kind: "ClusterConfiguration", Patch: "- {op: remove, path: /scheduler}\n"}}}, nil, []string{schedulerFile}},
-			{"no kube-proxy", "v1.34.4", v1alpha4.Cluster{Networking: v1alpha4.Networking{KubeProxyMode: noProxy}}, []string{"skipPhases: [preflight, kubelet-finalize, addon/kube-proxy]"}, nil},
+			{"no kube-proxy", "v1.34.4", v1alpha4.Cluster{Networking: v1alpha4.Networking{KubeProxyMode: noProxy}}, []string{"skipPhases: [preflight, kubelet-finalize, addon/kube-proxy]"}, []string{"minSyncPeriod"}},
+			{"kube-proxy", "v1.34.4", v1alpha4.Cluster{}, []string{"iptables:\n  minSyncPeriod: 100ms"}, nil},
+			{"kube-proxy of nftables", "v1.34.4", v1alpha4.Cluster{Networking: v1alpha4.Networking{KubeProxyMode: v1alpha4.NFTablesProxyMode}}, []string{"nftables:\n  minSyncPeriod: 100ms"}, nil},
 		} {
 			fit(&tc.config, circumstances{image: nodeImage{kubernetesVersion: tc.version, containerdConfig: 2}, cgroupVersion: "2"})
 			patches := strings.Join(tc.config.KubeadmConfigPatches, "")

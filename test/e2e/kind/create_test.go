@@ -75,6 +75,7 @@ func TestLife(t *testing.T) {
 		t.Errorf("%s is not in the node", local)
 	}
 	loadsOverBase(t, cluster)
+	refusesStrays(t, cluster)
 	pullsByPod(t, cluster, kubeconfig, private)
 	logs := filepath.Join(dir, "logs")
 	run(t, 0, "kind-cluster", "logs", "--name", cluster, "--output-dir", logs, "--max-size", "300000")
@@ -114,6 +115,18 @@ func dockerCommand(t *testing.T, args ...string) string {
 		t.Fatalf("docker %s: %v: %s", strings.Join(args, " "), err, out)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// refusesStrays sees that what is sent to the address of a Service that there is
+// not is refused at once, in a node and in a pod: it does not leave the cluster.
+func refusesStrays(t *testing.T, cluster string) {
+	t.Helper()
+	const ask = `timeout 3 bash -c "</dev/tcp/10.96.200.200/80" 2>&1`
+	for _, from := range []string{"", "nsenter --net --target $(pgrep -o coredns) "} {
+		if got := dockerCommand(t, "exec", cluster+"-control-plane", "sh", "-c", from+ask+" || true"); !strings.Contains(got, "refused") {
+			t.Errorf("%sno Service says %q", from, got)
+		}
+	}
 }
 
 func hasImage(t *testing.T, cluster, image string) bool {
