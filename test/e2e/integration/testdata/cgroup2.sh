@@ -35,7 +35,7 @@ groups() { find "$pod" -mindepth 1 -type d | wc -l; }
 # oom is how often the kernel killed a process for the sidecar's limit.
 oom() { sed -n 's/^oom_kill //p' "$group/memory.events"; }
 
-run "${MEMORY:-600m}"
+run 600m
 DOCKER_HOST=unix:///pod/dind/docker.sock /vm/docker-wait --results-dir /pod || { docker logs "$id"; tail -n 20 /pod/dind/dockerd.log; }
 fact engine-cgroup-version "$(cat /pod/cgroup-version)"
 fact sidecar-says "$(docker logs "$id" 2>&1 | head -n 1)"
@@ -51,13 +51,6 @@ inner run --name eater busybox:e2e tail -c 900000000 /dev/zero >/dev/null
 fact eater-exit-code "$(inner inspect -f '{{.State.ExitCode}}' eater)"
 fact killed-for-the-limit "$(($(oom) - before))"
 fact sidecar-after-it "$(docker inspect -f '{{.State.Status}}' "$id")"
-if [ -x /vm/kind-cluster ]; then
-  inner load -q -i /vm/node.tar
-  docker exec -e DOCKER_HOST=unix:///dind/docker.sock "$id" /vm/kind-cluster create --name vm --node-image node:e2e --timeout 30m --retries 0
-  fact cluster-exit-code $?
-  node=$(inner inspect -f '{{.Id}}' vm-control-plane)
-  fact pods-of-the-node "$(find "$group/docker/$node" -path '*kubepods*' -name cgroup.procs | xargs cat | wc -l)"
-fi
 
 say "the last step asks for the end"
 echo >/pod/dind/stop
