@@ -40,13 +40,13 @@ func TestFilesOfAMachine(t *testing.T) {
 	}
 	got := contents(t, root)
 	for name, want := range map[string]string{
-		"usr":         "40755 ",
-		"usr/bin/sh":  "100755 shell",
-		"bin":         "120777 usr/bin",
-		"tmp":         "41777 ",
-		"init":        "100755 " + string(initScript),
-		"vm/main":     "100755 main",
-		"boot/initrd": "",
+		"usr":                  "40755 ",
+		"usr/bin/sh":           "100755 shell",
+		"bin":                  "120777 usr/bin",
+		"tmp":                  "41777 ",
+		"init":                 "100755 " + string(initScript),
+		"vm/main":              "100755 main",
+		"boot/initrd.img-6.12": "",
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %q, want %q", name, got[name], want)
