@@ -15,8 +15,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/model-delivery/model-delivery/test/platform/image"
 	"github.com/model-delivery/model-delivery/test/platform/vm"
@@ -34,9 +32,13 @@ func TestSidecarOnCgroupV2(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(binaries) })
+	task, err := readTask(taskName)
+	if err != nil {
+		t.Fatal(err)
+	}
 	files := []image.File{
 		{Path: vm.Main, Data: guestScript, Mode: 0o755},
-		{Path: "/vm/sidecar.sh", Data: []byte(sidecarScript(t))},
+		{Path: "/vm/sidecar.sh", Data: []byte(task.Spec.Sidecars[0].Script)},
 		{Path: "/vm/busybox.tar", From: imageArchive(t, platform.Images["busybox"], "busybox:e2e")},
 		{Path: "/vm/docker-wait", From: filepath.Join(binaries, "docker-wait"), Mode: 0o755},
 	}
@@ -81,20 +83,6 @@ func TestSidecarOnCgroupV2(t *testing.T) {
 			t.Errorf("%s is %q, want %q", key, got[key], value)
 		}
 	}
-}
-
-// sidecarScript is that of the Task.
-func sidecarScript(t *testing.T) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(root, "tasks", taskName, taskName+".yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var task pipelinev1.Task
-	if err := yaml.Unmarshal(data, &task); err != nil {
-		t.Fatal(err)
-	}
-	return task.Spec.Sidecars[0].Script
 }
 
 // imageArchive is an archive of an image that docker loads by the tag.

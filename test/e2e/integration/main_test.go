@@ -158,13 +158,19 @@ func install(ctx context.Context) error {
 	return nil
 }
 
-func installTask(ctx context.Context, name, file, image string) error {
+// readTask is a Task of this work tree.
+func readTask(file string) (*pipelinev1.Task, error) {
 	data, err := os.ReadFile(filepath.Join(root, "tasks", file, file+".yaml"))
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var task pipelinev1.Task
-	if err := yaml.Unmarshal(data, &task); err != nil {
+	task := &pipelinev1.Task{}
+	return task, yaml.Unmarshal(data, task)
+}
+
+func installTask(ctx context.Context, name, file, image string) error {
+	task, err := readTask(file)
+	if err != nil {
 		return err
 	}
 	task.Name, task.Spec.Steps[0].Image = name, image
@@ -175,7 +181,7 @@ func installTask(ctx context.Context, name, file, image string) error {
 	}
 	// The webhook may have been asked for the first time in a while.
 	for try := 1; ; try++ {
-		if _, err = runs.TektonV1().Tasks(namespace).Create(ctx, &task, metav1.CreateOptions{}); err == nil || try == 5 {
+		if _, err = runs.TektonV1().Tasks(namespace).Create(ctx, task, metav1.CreateOptions{}); err == nil || try == 5 {
 			return err
 		}
 		time.Sleep(time.Second)

@@ -43,7 +43,11 @@ func Write(img v1.Image, dir string) (err error) {
 		switch {
 		case strings.HasPrefix(name, "boot/vmlinuz-") && entry.Typeflag == tar.TypeReg:
 			kernels++
-			return writeFile(In(dir).Kernel, content)
+			kernel, err := io.ReadAll(content)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(In(dir).Kernel, kernel, 0o644)
 		case strings.HasPrefix(name, "boot/"):
 			return nil
 		}
@@ -111,13 +115,4 @@ func add(archive *cpio.Writer, name string, entry *tar.Header, content io.Reader
 	}
 	_, err := io.CopyN(archive, content, header.Size)
 	return err
-}
-
-func writeFile(path string, content io.Reader) error {
-	file, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(file, content)
-	return errors.Join(err, file.Close())
 }
